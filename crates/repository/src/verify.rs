@@ -95,7 +95,8 @@ pub trait Observer: Sync {
         let _ = damage;
     }
 
-    /// An entry of a snapshot cannot be restored as it was.
+    /// An entry of a snapshot cannot be restored as it was. See [`Report::untold_count`] for those that are
+    /// counted only.
     fn affected(&self, entry: &AffectedEntry) {
         let _ = entry;
     }
@@ -128,8 +129,15 @@ pub struct Report {
     pub damage_count: u64,
     /// 10,000 of them at most, by pack and offset.
     pub damage: Vec<Damage>,
-    /// Entries that cannot be restored as they were, once for each snapshot.
+    /// Entries that cannot be restored as they were, once for each snapshot and path. `u64::MAX` stands for all
+    /// numbers that are larger as well.
     pub affected_count: u64,
+    /// How many of them are counted only, and told to nobody.
+    ///
+    /// A directory may lie in many places. Each entry is told at least once. A directory is searched some 10,000
+    /// times for its further paths, and all of them together some four million times; with more, these are
+    /// counted.
+    pub untold_count: u64,
     /// The first 10,000 of them.
     pub affected: Vec<AffectedEntry>,
     /// Files that stand for others, which is no damage of what is there.
@@ -325,7 +333,9 @@ fn verify(
     };
     lost.into_iter().for_each(&mut tell);
     if !damaged.is_empty() || survey.any_suspect {
-        affected::list(repository, subjects, chosen, &damaged, &survey.suspects, &mut tell);
+        let untold = affected::list(repository, subjects, chosen, &damaged, &survey.suspects, &mut tell);
+        report.untold_count = untold;
+        report.affected_count = report.affected_count.saturating_add(untold);
     }
     report
 }

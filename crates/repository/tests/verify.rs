@@ -469,3 +469,34 @@ fn of_many_lost_entries_the_first_are_kept_and_all_are_counted() {
     let report = open(blobs.collect()).verify(&Options::default(), &()).unwrap();
     assert_eq!((report.affected.len(), report.affected_count), (10_000, 10_001));
 }
+
+/// A folder with a file that is gone and an entry that has no place, below so many levels that each have the
+/// next one twice.
+fn doubled(levels: usize) -> Repository {
+    let mut writer = RepositoryWriter::new();
+    let lost = "ffffffffffffffffffffffffffffffff";
+    let mut inner = writer.directory(&[file("f", lost, 1), file("..", lost, 1)]);
+    for _ in 0..levels {
+        inner = writer.directory(&[entry("a", "d", &inner), entry("b", "d", &inner)]);
+    }
+    writer.snapshot("app@host:/data", entry("data", "d", &inner));
+    let blobs = writer.finish().into_iter().map(|(name, blob)| (name.parse().unwrap(), blob));
+    open(blobs.collect())
+}
+
+#[test]
+fn paths_without_end_are_counted_and_the_first_are_told() {
+    let report = doubled(12).verify(&Options::default(), &()).unwrap();
+    assert_eq!((report.affected_count, report.untold_count), (2 << 12, 0), "all are told");
+    let paths: std::collections::HashSet<_> = report.affected.iter().map(|entry| &entry.path).collect();
+    assert_eq!(paths.len(), 2 << 12);
+    for levels in [40, 80] {
+        let report = doubled(levels).verify(&Options::default(), &()).unwrap();
+        let all = if levels == 40 { 2 << 40 } else { u64::MAX };
+        assert_eq!(report.affected_count, all);
+        // Once, and ten thousand times again.
+        let told = if levels == 40 { all - report.untold_count } else { 20_002 };
+        assert_eq!((report.affected.len(), told), (10_000, 20_002));
+        assert!(!report.is_sound());
+    }
+}

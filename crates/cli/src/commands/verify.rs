@@ -77,7 +77,8 @@ fn verify(session: &Session, args: &args::Verify, metrics: &Metrics) -> Result<E
         subjects => session.repository.verify_entries(subjects, &options, &progress),
     });
     let seconds = start.elapsed().as_secs_f64();
-    let reported = progress.finish();
+    let untold = verified.as_ref().map_or(0, |verified| verified.untold_count);
+    let reported = progress.finish(untold);
     let verified = verified?;
     reported?;
     if let Some(line) = args.patterns.left_out(verified.left_out) {
@@ -231,7 +232,7 @@ fn conclude(verified: &Verified, lost: &[Unreadable], degraded: bool) -> Exit {
         let why = chain(error);
         log_line(format_args!("error: whether an index blob is missing is not known: {}", escape(&why)));
     }
-    if verified.damage_count + verified.affected_count == 0 {
+    if verified.damage_count == 0 && verified.affected_count == 0 {
         return Exit::Partial;
     }
     let packs: Vec<&[Damage]> = verified.damage.chunk_by(|a, b| a.pack == b.pack).collect();
@@ -334,8 +335,9 @@ impl Progress {
         }
     }
 
-    fn finish(self) -> Result<(), ReportError> {
-        let more = self.problems.into_inner().saturating_sub(SHOWN);
+    /// Says how many problems more there are, with those that were counted only.
+    fn finish(self, untold: u64) -> Result<(), ReportError> {
+        let more = self.problems.into_inner().saturating_sub(SHOWN).saturating_add(untold);
         if more > 0 {
             log_line(format_args!("error: … and {} more", thousands(more)));
         }

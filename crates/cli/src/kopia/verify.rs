@@ -82,7 +82,7 @@ pub(super) fn run(call: &Call) -> Result<(), Trouble> {
         })
         .collect();
     errors.extend(affected(&verified));
-    let count = missing.len() as u64 + verified.affected_count.max(verified.damage_count);
+    let count = verified.affected_count.max(verified.damage_count).saturating_add(missing.len() as u64);
     // kopia stops once it has met so many.
     let count = if most < 0 { count } else { count.min(most.unsigned_abs().max(1)) };
     errors.truncate(usize::try_from(count).unwrap_or(SHOWN).min(SHOWN));

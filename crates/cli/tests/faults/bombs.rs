@@ -97,6 +97,20 @@ fn folders_that_are_the_same_a_million_million_times() {
     assert_eq!(bounded(&place.command("verify")).status.code(), Some(0));
 }
 
+#[test]
+fn what_is_wrong_a_million_million_times() {
+    let place = Place::of(|writer, _| {
+        let mut inner = writer.directory(&[entry("f", "..", "0644", &"f".repeat(32), 1)]);
+        for _ in 0..40 {
+            inner =
+                writer.directory(&[entry("d", "a", "0755", &inner, 0), entry("d", "b", "0755", &inner, 0)]);
+        }
+        entry("d", "data", "0755", &inner, 0)
+    });
+    // The first paths are named, and the others counted.
+    assert_eq!(bounded(&place.command("verify")).status.code(), Some(3));
+}
+
 /// KiB of what a process may allocate and write, with some threads' stacks.
 const DATA: u32 = 200 << 10;
 

@@ -1,6 +1,5 @@
 //! Where a directory lies below a root.
 
-use std::ptr;
 use std::sync::Arc;
 
 use kopia_format::ObjectId;
@@ -67,23 +66,6 @@ impl Trail {
         source.object().is_some_and(|object| self.steps().any(|step| has(step, object)))
     }
 
-    /// Returns the objects of this directory and those above it, innermost first.
-    ///
-    /// It ends before the first one that `other` is or lies in as well.
-    pub(crate) fn objects_apart_from<'t>(
-        &'t self,
-        other: Option<&'t Self>,
-    ) -> impl Iterator<Item = ObjectId> + 't {
-        let mut other = other.map(|other| &*other.0);
-        let is_apart = move |step: &&Step| {
-            while let Some(deeper) = other.filter(|other| other.depth > step.depth) {
-                other = deeper.above.as_deref();
-            }
-            !other.is_some_and(|other| ptr::eq(other, *step))
-        };
-        self.steps().take_while(is_apart).filter_map(|step| step.object)
-    }
-
     /// Returns the path of an entry in the directory, or of the directory itself for an empty name.
     pub fn path_of(&self, name: &str) -> String {
         let mut names: Vec<&str> = self.steps().map(|step| &*step.name).collect();
@@ -133,26 +115,6 @@ mod tests {
         let merged = [Merged { name: "B".into(), source: source("kdd"), scope: Scope::default() }];
         let merged = root.merged_child("b", object("kcc"), &merged).child("x", None);
         assert!(merged.contains(&source("kdd")) && merged.contains(&source("kcc")));
-        assert_eq!(
-            merged.objects_apart_from(None).collect::<Vec<_>>(),
-            [object("kcc"), object("kaa")].map(Option::unwrap)
-        );
-    }
-
-    #[test]
-    fn what_two_have_in_common_is_left_out() {
-        let root = Trail::root(object("kaa"));
-        let inner = root.child("b", object("kbb"));
-        let deep = inner.child("c", object("kcc")).child("d", object("kdd"));
-        let beside = inner.child("e", None).child("f", object("kff"));
-        let apart = |trail: &Trail, other| -> Vec<_> {
-            trail.objects_apart_from(other).map(|object| object.to_string()).collect()
-        };
-        assert_eq!(apart(&deep, None), ["kdd", "kcc", "kbb", "kaa"]);
-        assert_eq!(apart(&deep, Some(&inner)), ["kdd", "kcc"]);
-        assert_eq!(apart(&beside, Some(&deep)), ["kff"]);
-        assert!(apart(&inner, Some(&deep)).is_empty() && apart(&deep, Some(&deep)).is_empty());
-        assert_eq!(apart(&inner, Some(&Trail::root(object("kaa")))), ["kbb", "kaa"], "of another walk");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Lists the entries of snapshots that cannot be restored as they were.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 
 use kopia_format::ObjectId;
@@ -15,6 +15,33 @@ use crate::object::{Extent, Extents};
 use crate::tree::{CurrentPath, Order, Problem, Visitor, Walk, Walked};
 use crate::{Defect, Entry, Error, Repository, Snapshot, Trail};
 
+/// How many times a directory with affected entries below it is searched again for its further paths. Where all
+/// folders of forty levels have the same one twice, there are a million million.
+const MAX_AGAIN: u64 = 10_000;
+
+/// How many times all of them together are: some minutes.
+const MAX_AGAIN_IN_ALL: u64 = 4 << 20;
+
+/// A directory that was searched, and below which entries are affected.
+#[derive(Default)]
+struct Affected {
+    /// By how many paths below it.
+    count: u64,
+    /// How many times it was searched again.
+    again: u64,
+    /// Whether no further paths below it are told.
+    is_done: bool,
+}
+
+/// A directory that is being searched.
+struct Open {
+    /// Its object, if that says all that is in it.
+    object: Option<ObjectId>,
+    /// How many paths of affected entries lie below it, and whether any of them were told.
+    count: u64,
+    any_told: bool,
+}
+
 /// Looks for affected entries in the snapshots that it walks.
 struct Search<'a> {
     repository: &'a Repository,
@@ -27,11 +54,15 @@ struct Search<'a> {
     is_part: bool,
     /// Those of them in which an entry is affected, however deep: only they are visited again, for their
     /// other paths.
-    affected: HashSet<ObjectId>,
+    affected: HashMap<ObjectId, Affected>,
+    /// How many times any of them was.
+    again: u64,
+    /// How many paths of affected entries are not told.
+    untold: u64,
+    /// The directory that is being visited, last, and those that it lies in.
+    open: Vec<Open>,
     /// Of the directory that is being visited.
     path: CurrentPath,
-    /// The directory of which an entry was told last: all that it lies in are among them.
-    told_last: Option<Trail>,
     /// Whether entries of the directory that is being visited may be affected although no content is damaged.
     is_suspect: bool,
     snapshot: Option<Snapshot>,
@@ -42,6 +73,8 @@ struct Search<'a> {
 
 /// Lists every entry that needs a damaged content, or cannot be restored for another reason. Where no content
 /// is damaged, only entries of suspect directories are looked at.
+///
+/// Returns how many paths it did not tell: of a directory that is met many times, they are counted only.
 pub(super) fn list(
     repository: &Repository,
     subjects: &[Subject],
@@ -49,22 +82,25 @@ pub(super) fn list(
     damaged: &Damaged,
     suspects: &HashSet<ObjectId>,
     visit: &mut dyn FnMut(AffectedEntry),
-) {
+) -> u64 {
     let mut search = Search {
         repository,
         damaged,
         suspects,
         visited: HashSet::new(),
         is_part: chosen.is_some(),
-        affected: HashSet::new(),
+        affected: HashMap::new(),
+        again: 0,
+        untold: 0,
+        open: Vec::new(),
         path: CurrentPath::default(),
-        told_last: None,
         is_suspect: false,
         snapshot: None,
         below: "",
         visit,
     };
     for Subject { snapshot, entry: root, path } in subjects {
+        search.close(0);
         search.snapshot.clone_from(snapshot);
         search.below = path;
         if let Some(why) = search.why_affected(root) {
@@ -75,52 +111,69 @@ pub(super) fn list(
             let _ = walk.run([(root, ())], &mut search);
         }
     }
+    search.untold
 }
 
 impl Visitor for Search<'_> {
     type Directory = ();
 
     fn is_known(&mut self, directory: &Walked<()>) -> bool {
-        let is_sound = |object| self.visited.contains(&object) && !self.affected.contains(&object);
-        !self.is_part && directory.is_whole && directory.trail.object().is_some_and(is_sound)
+        let object = directory.trail.object().filter(|_| !self.is_part && directory.is_whole);
+        let Some(object) = object.filter(|object| self.visited.contains(object)) else { return false };
+        self.close(directory.trail.depth());
+        let Some(affected) = self.affected.get(&object) else { return true };
+        let is_done = affected.is_done || affected.again == MAX_AGAIN || self.again == MAX_AGAIN_IN_ALL;
+        if is_done {
+            let count = affected.count;
+            self.untold = self.untold.saturating_add(count);
+            self.count(count, false);
+        }
+        is_done
     }
 
     fn enter(&mut self, directory: &mut Walked<()>) -> ControlFlow<()> {
+        self.close(directory.trail.depth());
         self.path.enter(&directory.trail);
         let object = directory.trail.object();
         self.is_suspect = !directory.is_whole || object.is_some_and(|object| self.suspects.contains(&object));
-        if directory.is_whole {
-            self.visited.extend(object);
+        let whole = object.filter(|_| directory.is_whole);
+        if let Some(object) = whole
+            && !self.visited.insert(object)
+            && let Some(affected) = self.affected.get_mut(&object)
+        {
+            affected.again += 1;
+            self.again += 1;
         }
+        self.open.push(Open { object: whole, count: 0, any_told: false });
         ControlFlow::Continue(())
     }
 
-    fn leaf(&mut self, parent: &mut Walked<()>, entry: Entry) -> ControlFlow<()> {
-        self.look_at(parent, &entry);
+    fn leaf(&mut self, _: &mut Walked<()>, entry: Entry) -> ControlFlow<()> {
+        self.look_at(&entry);
         ControlFlow::Continue(())
     }
 
     fn directory(
         &mut self,
-        parent: &mut Walked<()>,
+        _: &mut Walked<()>,
         entry: &Entry,
         way: Result<&Trail, Defect>,
     ) -> ControlFlow<(), Option<()>> {
-        let is_told = self.look_at(parent, entry);
+        let is_told = self.look_at(entry);
         if let Err(defect) = way
             && !is_told
         {
             let object = (!entry.is_implied()).then(|| entry.object());
-            self.tell_in(&parent.trail, entry.name(), defect, object);
+            self.tell_in(entry.name(), defect, object);
         }
         ControlFlow::Continue(Some(()))
     }
 
-    fn problem(&mut self, parent: &mut Walked<()>, problem: Problem) -> ControlFlow<()> {
+    fn problem(&mut self, _: &mut Walked<()>, problem: Problem) -> ControlFlow<()> {
         // Of the others there are none where names are taken as they are.
         if let Some(refused) = problem.refused() {
             let (name, object) = (refused.name.clone(), refused.object);
-            self.tell_in(&parent.trail, &name, refused.into(), object);
+            self.tell_in(&name, refused.into(), object);
         }
         ControlFlow::Continue(())
     }
@@ -128,7 +181,6 @@ impl Visitor for Search<'_> {
     fn leave(&mut self, directory: Walked<()>, read: Result<Option<Summary>, Error>) -> ControlFlow<()> {
         if let Err(error) = read {
             let object = directory.trail.object();
-            self.mark(&directory.trail);
             // What its contents lack was told where the directory was an entry.
             if object.and_then(|object| self.why_object_affected(object)).is_none() {
                 self.tell(self.path.path_of(""), error.into(), object);
@@ -140,31 +192,46 @@ impl Visitor for Search<'_> {
 
 impl Search<'_> {
     /// Tells of an entry if it is affected, and returns whether it is.
-    fn look_at(&mut self, parent: &Walked<()>, entry: &Entry) -> bool {
+    fn look_at(&mut self, entry: &Entry) -> bool {
         if !self.is_suspect && self.damaged.is_empty() {
             return false;
         }
         let why = self.why_affected(entry);
         let is_affected = why.is_some();
         if let Some(why) = why {
-            self.tell_in(&parent.trail, entry.name(), why, Some(entry.object()));
+            self.tell_in(entry.name(), why, Some(entry.object()));
         }
         is_affected
     }
 
-    /// Tells of an affected entry of a directory, which will be visited again wherever it is met.
-    fn tell_in(&mut self, parent: &Trail, name: &str, reason: Defect, object: Option<ObjectId>) {
-        self.mark(parent);
+    /// Tells of an affected entry of the directory that is being visited.
+    fn tell_in(&mut self, name: &str, reason: Defect, object: Option<ObjectId>) {
         self.tell(self.path.path_of(name), reason, object);
     }
 
-    /// Marks a directory and all that it lies in as affected.
-    fn mark(&mut self, directory: &Trail) {
-        self.affected.extend(directory.objects_apart_from(self.told_last.as_ref()));
-        self.told_last = Some(directory.clone());
+    /// Counts paths of affected entries in the directory that is being visited.
+    fn count(&mut self, count: u64, any_told: bool) {
+        if let Some(open) = self.open.last_mut() {
+            open.count = open.count.saturating_add(count);
+            open.any_told |= any_told;
+        }
+    }
+
+    /// Ends all directories of this depth or more: what is in them counts for those that they lie in, too.
+    fn close(&mut self, depth: usize) {
+        while self.open.len() > depth {
+            let Some(Open { object, count, any_told }) = self.open.pop() else { break };
+            self.count(count, any_told);
+            if let Some(object) = object.filter(|_| count > 0) {
+                let affected = self.affected.entry(object).or_default();
+                affected.count = count;
+                affected.is_done = !any_told;
+            }
+        }
     }
 
     fn tell(&mut self, path: String, reason: Defect, object: Option<ObjectId>) {
+        self.count(1, true);
         let snapshot = self.snapshot.clone();
         let path = match (self.below, &*path) {
             ("", _) => path,

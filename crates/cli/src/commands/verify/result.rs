@@ -27,8 +27,11 @@ pub(super) struct Json<'a> {
     /// The first 10,000; `--report` has all.
     damage: Vec<DamageLine<'a>>,
     loss_count: u64,
-    /// The first 10,000; `--report` has all.
+    /// The first 10,000; `--report` has all but those that are counted only.
     losses: Vec<AffectedLine<'a>>,
+    /// Those that are counted only, as their folders lie in more than 10,000 places.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    untold_loss_count: Option<u64>,
     /// Files that stand for others.
     stub_count: u64,
     /// The first 100 of them, by their names.
@@ -180,6 +183,7 @@ pub(super) fn json<'a>(summary: &Summary<'a>, seed: Option<u64>) -> Json<'a> {
         damage: report.damage.iter().map(DamageLine::from).collect(),
         loss_count: report.affected_count,
         losses: report.affected.iter().map(AffectedLine::from).collect(),
+        untold_loss_count: Some(report.untold_count).filter(|&count| count > 0),
         stub_count: report.stub_count,
         stubs: report.stubs.iter().map(|(name, stub)| stubs::Json::new(name, stub)).collect(),
         unlisted: report.unlisted.iter().map(ToString::to_string).collect(),
