@@ -324,7 +324,8 @@ pub mod manifest {
 /// What a directory has in it, and the walk over a whole tree.
 pub mod tree {
     pub use kopia_repository::tree::{
-        Clash, CurrentPath, Directory, FoldName, MAX_WAITING, Order, Problem, Visitor, Walk, Walked,
+        Clash, CurrentPath, Directory, FoldName, MAX_WAITING, MAX_WAITING_NAMES, Order, Problem, Visitor,
+        Walk, Walked,
     };
 }
 

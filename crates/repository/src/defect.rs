@@ -44,6 +44,11 @@ pub enum Defect {
         /// How many directories may wait.
         limit: usize,
     },
+    /// It is one of directories whose names are longer together than is kept in memory until their turn comes.
+    LongWaiting {
+        /// How many bytes the names of those that wait may have.
+        limit: usize,
+    },
     /// It is a symbolic link whose target does not fit into one content.
     LongTarget,
     /// It is a symbolic link whose target no system takes: it is empty, or has a NUL byte.
@@ -90,7 +95,7 @@ impl Defect {
             Self::Refused(refused) => refused.why.word(),
             Self::ContainsItself => "contains_itself",
             Self::TooDeep { .. } => "too_deep",
-            Self::TooManyWaiting { .. } => "too_many_waiting",
+            Self::TooManyWaiting { .. } | Self::LongWaiting { .. } => "too_many_waiting",
             Self::LongTarget => "long_link_target",
             Self::LinkTarget => "bad_link_target",
             Self::LongPath { .. } => "long_path",
@@ -140,6 +145,12 @@ impl fmt::Display for Defect {
             Self::TooDeep { limit } => write!(f, "folders are nested more than {limit} deep"),
             Self::TooManyWaiting { limit } => {
                 write!(f, "more than {limit} folders are still to be read; name this one by itself")
+            }
+            Self::LongWaiting { limit } => {
+                write!(
+                    f,
+                    "names of folders still to be read have more than {limit} bytes; name this one by itself"
+                )
             }
             Self::LongTarget => f.write_str("it is a link whose target is longer than one content"),
             Self::LinkTarget => f.write_str("it is a link whose target is empty or has a NUL byte"),

@@ -73,4 +73,4 @@ pub use path::CurrentPath;
 pub use problem::{Clash, Problem};
 use source::DirectorySource;
 pub use trail::Trail;
-pub use walk::{MAX_WAITING, Order, Visitor, Walk, Walked};
+pub use walk::{MAX_WAITING, MAX_WAITING_NAMES, Order, Visitor, Walk, Walked};

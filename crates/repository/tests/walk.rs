@@ -255,6 +255,30 @@ fn no_more_directories_wait_than_may() {
 }
 
 #[test]
+fn the_names_of_those_that_wait_are_bounded_too() {
+    let root = root(|writer| {
+        let empty = writer.directory(&[]);
+        // Of each level 50 bytes wait while the walk is in the first directory.
+        let others: Vec<_> = (0..5).map(|number| directory(&format!("{number:010}"), &empty)).collect();
+        (0..20).fold(writer.directory(&[]), |inner, _| {
+            writer.directory(&[&[directory("00", &inner)], &others[..]].concat())
+        })
+    });
+    let run = |order, names| {
+        let walk = Walk::new(root.repository()).order(order).max_names(names);
+        let lines = Recorder::default().run(walk, &root);
+        let why = format!("have more than {names} bytes");
+        let barred = lines.iter().filter(|line| line.contains(&why)).count();
+        (barred, lines.iter().filter(|line| line.starts_with("enter ")).count())
+    };
+    let all = 1 + 20 * 6;
+    assert_eq!(run(Order::DepthFirst, 20 * 52), (0, all));
+    assert_eq!(run(Order::DepthFirst, 52), (19 * 5, all - 19 * 5), "the first ones are on the way down");
+    assert_eq!(run(Order::Batches, 102), (0, all), "what was visited makes room");
+    assert_eq!(run(Order::Batches, 52), (10 * 5, all - 10 * 5), "at every other level");
+}
+
+#[test]
 fn a_batch_that_finds_many_is_put_back() {
     // 100 directories wait, and each has 8 in it: together they are more than may wait.
     let root = root(|writer| {

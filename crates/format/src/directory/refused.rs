@@ -97,6 +97,12 @@ pub enum Refusal {
         /// How many subdirectories one directory may have.
         limit: usize,
     },
+    /// The names of its directory's subdirectories are too long together.
+    #[error("its folder has folders whose names have more than {limit} bytes")]
+    LongDirectories {
+        /// How many bytes the names of subdirectories may have together.
+        limit: usize,
+    },
 }
 
 impl Refused {
@@ -137,7 +143,7 @@ impl Refusal {
             Self::NotADirectory { .. } => "name_through_file",
             Self::TooManyPaths { .. } => "too_many_paths",
             Self::TooManyComponents { .. } => "too_many_components",
-            Self::TooManyDirectories { .. } => "too_many_directories",
+            Self::TooManyDirectories { .. } | Self::LongDirectories { .. } => "too_many_directories",
         }
     }
 }

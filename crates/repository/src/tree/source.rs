@@ -13,7 +13,7 @@ use kopia_format::ObjectId;
 use kopia_format::directory::{self, EntryKind, Refusal, Refused, Summary};
 
 use super::names::SeenNames;
-use super::{Entry, MAX_WAITING};
+use super::{Entry, MAX_WAITING, MAX_WAITING_NAMES};
 use crate::{Repository, Result};
 
 /// The most entries of one directory whose names may have `/`, and their components.
@@ -116,7 +116,7 @@ pub(super) fn merge(
     visit: &mut VisitEntry<'_>,
 ) -> Read {
     let (mut directories, mut placed) = (Vec::new(), Vec::new());
-    let mut components = 0;
+    let (mut components, mut name_bytes) = (0, 0);
     let mut names = SeenNames::default();
     let summary = read(&mut |entry| match entry {
         Err(refused) => visit(Err(refused)),
@@ -148,7 +148,11 @@ pub(super) fn merge(
             } else if directories.len() == MAX_WAITING {
                 let why = Refusal::TooManyDirectories { limit: MAX_WAITING };
                 visit(Err(Refused { name: entry.name().into(), why, object: Some(entry.object()) }))
+            } else if name_bytes + entry.name().len() > MAX_WAITING_NAMES {
+                let why = Refusal::LongDirectories { limit: MAX_WAITING_NAMES };
+                visit(Err(Refused { name: entry.name().into(), why, object: Some(entry.object()) }))
             } else {
+                name_bytes += entry.name().len();
                 directories.push((entry, Vec::new()));
                 ControlFlow::Continue(())
             }

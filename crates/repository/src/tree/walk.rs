@@ -7,6 +7,7 @@
 
 use std::ops::ControlFlow;
 
+use kopia_format::ObjectId;
 use kopia_format::directory::{EntryKind, Summary};
 
 use super::directory::{Fetched, fetch};
@@ -21,6 +22,10 @@ use crate::{Defect, Error, Repository};
 /// The most directories that wait to be visited; each takes some 200 bytes, its name, and what the visitor
 /// attaches.
 pub const MAX_WAITING: usize = 2 << 20;
+
+/// How many bytes the names of directories that wait may have together: enough for [`MAX_WAITING`] names of 128
+/// bytes. A visitor that attaches an entry has its name once more.
+pub const MAX_WAITING_NAMES: usize = 256 << 20;
 
 /// How many bytes of directories are kept that were read before their turn; then each is read when it comes.
 const MAX_AHEAD: u64 = 8 << 20;
@@ -118,6 +123,7 @@ pub struct Walk<'w> {
     order: Order,
     max_depth: usize,
     max_waiting: usize,
+    max_names: usize,
     fold: Option<FoldName<'w>>,
     chosen: Option<&'w Chosen>,
     as_it_stands: bool,
@@ -127,9 +133,10 @@ pub struct Walk<'w> {
 impl<'w> Walk<'w> {
     /// Walks in batches, to any depth, with names as they are.
     pub fn new(repository: &'w Repository) -> Self {
-        let (order, max_depth, max_waiting) = (Order::default(), usize::MAX, MAX_WAITING);
+        let (order, max_depth) = (Order::default(), usize::MAX);
+        let (max_waiting, max_names) = (MAX_WAITING, MAX_WAITING_NAMES);
         let (fold, chosen, as_it_stands, ahead) = (None, None, false, false);
-        Self { repository, order, max_depth, max_waiting, fold, chosen, as_it_stands, ahead }
+        Self { repository, order, max_depth, max_waiting, max_names, fold, chosen, as_it_stands, ahead }
     }
 
     /// Sets the order of directories.
@@ -153,6 +160,12 @@ impl<'w> Walk<'w> {
         Self { max_waiting, ..self }
     }
 
+    /// Sets how many bytes the names of directories that wait may have together, [`MAX_WAITING_NAMES`] if it is
+    /// not called.
+    pub fn max_names(self, max_names: usize) -> Self {
+        Self { max_names, ..self }
+    }
+
     /// Takes names for one that `fold` makes equal: directories are merged, and of files and links the first
     /// counts.
     ///
@@ -169,7 +182,7 @@ impl<'w> Walk<'w> {
     /// Visits entries where their directories have them, wherever their names lead, and as many as there are.
     ///
     /// The visitor has to see to it that nothing is visited without end: it descends into no object twice.
-    /// Then no more directories wait than the repository has.
+    /// Then no more directories wait than the repository has. Their names are not kept: trails have none.
     pub fn as_it_stands(self) -> Self {
         Self { as_it_stands: true, max_waiting: usize::MAX, ..self }
     }
@@ -191,7 +204,7 @@ impl<'w> Walk<'w> {
         });
         let mut waiting: Vec<_> = roots.collect();
         waiting.reverse();
-        Run { walk: self, visitor, waiting, passed, ahead: 0 }.run()
+        Run { walk: self, visitor, waiting, names: 0, passed, ahead: 0 }.run()
     }
 }
 
@@ -215,6 +228,12 @@ impl<D> Waiting<D> {
         let is_whole = source.is_whole();
         Self { source, merged, walked: Walked { trail, is_whole, scope, attached }, fetched: None }
     }
+
+    /// Returns how many bytes its names take, and what is merged into it.
+    fn names(&self) -> usize {
+        let merged = |merged: &Merged| size_of_val(merged) + size_of::<ObjectId>() + merged.name.len();
+        self.walked.trail.name().len() + self.merged.iter().map(merged).sum::<usize>()
+    }
 }
 
 /// A walk under way.
@@ -223,6 +242,8 @@ struct Run<'r, 'w, V: Visitor> {
     visitor: &'r mut V,
     /// What is to be visited, the next one last.
     waiting: Vec<Waiting<V::Directory>>,
+    /// How many bytes the names of these take.
+    names: usize,
     /// Every object of which there is a trail.
     passed: Passed,
     /// How many bytes were read of directories that wait.
@@ -253,6 +274,7 @@ impl<V: Visitor> Run<'_, '_, V> {
     /// Takes the next directory, with what was read of it.
     fn take_next(&mut self) -> Option<Waiting<V::Directory>> {
         let next = self.waiting.pop()?;
+        self.names -= next.names();
         self.ahead -= next.fetched.as_ref().map_or(0, |fetched| fetched.length());
         Some(next)
     }
@@ -284,6 +306,7 @@ impl<V: Visitor> Run<'_, '_, V> {
         let (mut below, mut count) = (Vec::new(), 0);
         for fetched in fetched {
             let Some(next) = batch.pop() else { break };
+            self.names -= next.names();
             let others = self.waiting.len() + batch.len() + count;
             let found = self.visit(next, fetched, others)?;
             count += found.len();
@@ -346,7 +369,7 @@ impl<V: Visitor> Run<'_, '_, V> {
         others: usize,
     ) -> ControlFlow<(), Option<Waiting<V::Directory>>> {
         let source = entry.source();
-        if let Some(defect) = self.why_barred(parent, &source, others) {
+        if let Some(defect) = self.why_barred(parent, entry, &source, others) {
             self.visitor.directory(parent, entry, Err(defect))?;
             return ControlFlow::Continue(None);
         }
@@ -359,15 +382,19 @@ impl<V: Visitor> Run<'_, '_, V> {
         let objects =
             merged.iter().map(|merged| &merged.source).chain([&source]).filter_map(|source| source.object());
         objects.for_each(|object| self.passed.add(object));
-        let trail = parent.trail.merged_child(entry.name(), source.object(), &merged);
+        let name = if self.walk.as_it_stands { "" } else { entry.name() };
+        let trail = parent.trail.merged_child(name, source.object(), &merged);
         let attached = self.visitor.directory(parent, entry, Ok(&trail))?;
-        ControlFlow::Continue(attached.map(|attached| Waiting::new(source, merged, trail, (scope, attached))))
+        let waiting = attached.map(|attached| Waiting::new(source, merged, trail, (scope, attached)));
+        self.names += waiting.as_ref().map_or(0, Waiting::names);
+        ControlFlow::Continue(waiting)
     }
 
     /// Returns why the walk does not descend into a directory, where so many others wait.
     fn why_barred(
         &self,
         parent: &Walked<V::Directory>,
+        entry: &Entry,
         source: &DirectorySource,
         others: usize,
     ) -> Option<Defect> {
@@ -376,6 +403,8 @@ impl<V: Visitor> Run<'_, '_, V> {
             Some(Defect::TooDeep { limit })
         } else if others >= self.walk.max_waiting {
             Some(Defect::TooManyWaiting { limit: self.walk.max_waiting })
+        } else if !self.walk.as_it_stands && self.names + entry.name().len() > self.walk.max_names {
+            Some(Defect::LongWaiting { limit: self.walk.max_names })
         } else if self.is_cycle(parent, source) {
             Some(Defect::ContainsItself)
         } else {

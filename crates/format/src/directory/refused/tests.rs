@@ -101,6 +101,11 @@ fn what_only_the_whole_directory_shows_has_words_and_sentences_too() {
             "too_many_directories",
             "its folder has more than 9 folders",
         ),
+        (
+            Refusal::LongDirectories { limit: 9 },
+            "too_many_directories",
+            "its folder has folders whose names have more than 9 bytes",
+        ),
     ] {
         assert_eq!((refusal.word(), &*refusal.to_string()), (word, sentence));
     }
