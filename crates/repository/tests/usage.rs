@@ -206,7 +206,9 @@ fn folders(root: &Entry, depth: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let flow = usage::folders(root, depth, |event| {
         lines.push(match event {
-            Event::Folder(Folder { path, entry, totals: Totals { files, directories, bytes } }) => {
+            Event::Folder(folder) => {
+                let (path, Folder { entry, totals: Totals { files, directories, bytes }, .. }) =
+                    (folder.path(), folder);
                 assert!(path.ends_with(entry.name()) || path.is_empty(), "{path}: {entry:?}");
                 format!("{path}/ {files} {directories} {bytes}")
             }

@@ -134,8 +134,11 @@ fn long_paths_take_no_memory_for_each_folder_that_waits() {
     };
     // 640 MB of paths. No file system here takes such names, which the dry run foresees, and no zip archive.
     let dry_run = place.restore(NEW, &place.path("target"), "--quiet --dry-run");
+    let mut du = place.command("du");
+    du.args(["--depth", "200", NEW]);
     let verify = place.command("verify");
-    for (command, code) in [(dry_run, 3), (ls, 0), (verify, 0), (export("tar"), 0), (export("zip"), 3)] {
+    let commands = [(dry_run, 3), (ls, 0), (du, 0), (verify, 0), (export("tar"), 0), (export("zip"), 3)];
+    for (command, code) in commands {
         let mut limited = Command::new("sh");
         limited.args(["-c", &format!("ulimit -d {DATA}; exec \"$@\""), "sh"]);
         limited.arg(command.get_program()).args(command.get_args());

@@ -8,6 +8,7 @@ use kopia_format::stub::{MAX_STUB, Stub};
 use kopia_format::{ObjectId, Timestamp};
 
 use super::Listing;
+use super::listing::summary_size;
 use super::source::{DirectorySource, Placed};
 use crate::object::ObjectReader;
 use crate::{Error, Repository, Result};
@@ -175,6 +176,11 @@ impl Entry {
     /// Returns a directory's totals.
     pub fn summary(&self) -> Option<&Summary> {
         self.entry.summary.as_deref()
+    }
+
+    /// Returns about how many bytes of memory it takes, some 200 for most.
+    pub fn memory(&self) -> usize {
+        size_of::<Self>() + self.entry.name.len() + self.summary().map_or(0, summary_size)
     }
 
     /// Returns how many entries lie below a directory, as far as it says.

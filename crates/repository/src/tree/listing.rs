@@ -95,7 +95,8 @@ fn size(entry: &Result<directory::Entry<'static>, Refused>) -> usize {
     size_of_val(entry) + size_of::<u32>() + more
 }
 
-fn summary_size(summary: &Summary) -> usize {
+/// Returns how many bytes of memory a summary takes.
+pub(super) fn summary_size(summary: &Summary) -> usize {
     let text = |failed: &FailedEntry| size_of_val(failed) + failed.path.len() + failed.error.len();
     size_of_val(summary) + summary.incomplete.len() + summary.errors.iter().map(text).sum::<usize>()
 }

@@ -1,6 +1,8 @@
 //! Where a directory lies below a root.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
+use std::{iter, ptr};
 
 use kopia_format::ObjectId;
 
@@ -75,9 +77,36 @@ impl Trail {
         names.join("/")
     }
 
-    fn steps(&self) -> impl Iterator<Item = &Step> {
-        std::iter::successors(Some(&*self.0), |step| step.above.as_deref())
+    /// Compares the paths of two directories as texts, but only where they differ: of what both lie in nothing is
+    /// looked at.
+    pub fn cmp_path(&self, other: &Self) -> Ordering {
+        let (mut one, mut other) = (Some(&*self.0), Some(&*other.0));
+        let (mut ones, mut others) = (Vec::new(), Vec::new());
+        loop {
+            let is_one = match (one, other) {
+                (Some(one), Some(other)) if ptr::eq(one, other) => break,
+                (None, None) => break,
+                (Some(one), Some(other)) => one.depth >= other.depth,
+                (one, _) => one.is_some(),
+            };
+            let (step, steps) = if is_one { (&mut one, &mut ones) } else { (&mut other, &mut others) };
+            if let Some(next) = *step {
+                steps.push(&*next.name);
+                *step = next.above.as_deref();
+            }
+        }
+        bytes_of(&ones).cmp(bytes_of(&others))
     }
+
+    fn steps(&self) -> impl Iterator<Item = &Step> {
+        iter::successors(Some(&*self.0), |step| step.above.as_deref())
+    }
+}
+
+/// Returns the bytes of a path of such names, innermost first, with a slash before each.
+fn bytes_of(names: &[&str]) -> impl Iterator<Item = u8> {
+    let names = names.iter().rev().filter(|name| !name.is_empty());
+    names.flat_map(|name| iter::once(b'/').chain(name.bytes()))
 }
 
 /// Drops in a loop: the innermost of a deep chain would otherwise recurse through all of it.
@@ -115,6 +144,31 @@ mod tests {
         let merged = [Merged { name: "B".into(), source: source("kdd"), scope: Scope::default() }];
         let merged = root.merged_child("b", object("kcc"), &merged).child("x", None);
         assert!(merged.contains(&source("kdd")) && merged.contains(&source("kcc")));
+    }
+
+    #[test]
+    fn paths_are_compared_as_texts() {
+        let root = Trail::root(object("kaa"));
+        let at = |path: &[&str]| path.iter().fold(root.clone(), |trail, name| trail.child(name, None));
+        let (a, beside) = (root.child("a", None), root.child("a-b", None));
+        let trails = [
+            root.clone(),
+            a.clone(),
+            beside.clone(),
+            a.child("b", None),
+            a.child("b", None).child("c", None),
+            beside.child("c", None),
+            at(&["a", "b"]),
+            at(&["a", "b", "d"]),
+            at(&["aa"]),
+            Trail::root(None).child("a", None),
+        ];
+        for one in &trails {
+            for other in &trails {
+                let (path, of_other) = (one.path_of(""), other.path_of(""));
+                assert_eq!(one.cmp_path(other), path.cmp(&of_other), "{path} {of_other}");
+            }
+        }
     }
 
     #[test]

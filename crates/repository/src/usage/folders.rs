@@ -25,12 +25,20 @@ pub enum Event {
 /// A directory, with all that is below it.
 #[derive(Debug, Clone)]
 pub struct Folder {
-    /// The path below the root, empty for the root.
-    pub path: String,
+    /// Where it lies below the root. Unlike paths, trails of directories in the same one share what they have in
+    /// common.
+    pub trail: Trail,
     /// The directory itself.
     pub entry: Entry,
     /// What is below it.
     pub totals: Totals,
+}
+
+impl Folder {
+    /// Returns the path below the root, empty for the root.
+    pub fn path(&self) -> String {
+        self.trail.path_of("")
+    }
 }
 
 /// Adds up what is in a directory, and in each of those down to `depth` below it; `visit` may stop it.
@@ -84,9 +92,7 @@ impl<V: FnMut(Event) -> ControlFlow<()>> Visitor for Run<V> {
     fn enter(&mut self, directory: &mut Walked<Option<Entry>>) -> ControlFlow<()> {
         self.close(directory.trail.depth())?;
         let Some(entry) = directory.attached.take() else { return ControlFlow::Continue(()) };
-        let is_shown = directory.trail.depth() <= self.depth;
-        let path = if is_shown { directory.path_of("") } else { String::new() };
-        self.open.push(Folder { path, entry, totals: Totals::default() });
+        self.open.push(Folder { trail: directory.trail.clone(), entry, totals: Totals::default() });
         ControlFlow::Continue(())
     }
 
@@ -108,8 +114,8 @@ impl<V: FnMut(Event) -> ControlFlow<()>> Visitor for Run<V> {
         if let Some(totals) = totals {
             self.add(totals);
             if depth == self.depth {
-                let path = parent.path_of(entry.name());
-                (self.visit)(Event::Folder(Folder { path, entry: entry.clone(), totals }))?;
+                let trail = way.ok().cloned().unwrap_or_else(|| parent.trail.child(entry.name(), None));
+                (self.visit)(Event::Folder(Folder { trail, entry: entry.clone(), totals }))?;
             }
             return ControlFlow::Continue(None);
         }
