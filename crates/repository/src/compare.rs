@@ -1,7 +1,7 @@
 //! What differs between two entries, and between two trees.
 //!
 //! Directories with the same object are the same and not read. Of the others, one at a time, the entries of
-//! the older one are in memory.
+//! the older one are in memory, some 300 bytes each, as far as they take no more than [`MAX_ENTRIES`].
 //!
 //! ```
 //! use std::ops::ControlFlow;
@@ -37,6 +37,10 @@ use kopia_format::directory::{EntryKind, Refused, Summary};
 use crate::tree::{Order, Problem, Visitor, Walk, Walked};
 use crate::{Defect, Entry, Error, Result, Trail};
 pub use changes::Changes;
+
+/// How many bytes of memory the entries of one directory of the older tree take at most, some three million of
+/// them. Of a larger one the rest is not compared, which is [`Defect::TooManyEntries`].
+pub const MAX_ENTRIES: usize = 1 << 30;
 
 /// What a comparison comes by.
 #[derive(Debug)]
@@ -75,7 +79,18 @@ pub fn compare(
     recursive: bool,
     visit: impl FnMut(Event) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
-    let mut run = Run { recursive, visit };
+    compare_within(MAX_ENTRIES, old, new, recursive, visit)
+}
+
+/// As [`compare`], with so many bytes for the entries of a directory.
+fn compare_within(
+    max_entries: usize,
+    old: &Entry,
+    new: &Entry,
+    recursive: bool,
+    visit: impl FnMut(Event) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    let mut run = Run { max_entries, recursive, visit };
     run.pair(String::new(), old, new)?;
     match (old.kind(), new.kind()) {
         (EntryKind::Directory, EntryKind::Directory) => {
@@ -104,6 +119,7 @@ impl Pair {
 }
 
 struct Run<V> {
+    max_entries: usize,
     recursive: bool,
     visit: V,
 }
@@ -148,8 +164,16 @@ impl<V: FnMut(Event) -> ControlFlow<()>> Visitor for Run<V> {
 
     fn enter(&mut self, directory: &mut Walked<Pair>) -> ControlFlow<()> {
         let Some(old) = &directory.attached.old else { return ControlFlow::Continue(()) };
-        let (mut left, mut refused) = (HashMap::new(), Vec::new());
+        let (mut left, mut refused, mut bytes) = (HashMap::new(), Vec::new(), 0);
+        let limit = self.max_entries;
         let read = old.for_each(|entry| {
+            bytes += match &entry {
+                Ok(entry) => entry.memory() + entry.name().len() + 64,
+                Err(bad) => size_of_val(bad) + bad.name.len(),
+            };
+            if bytes > limit {
+                return ControlFlow::Break(());
+            }
             match entry {
                 Ok(entry) => drop(left.insert(entry.name().into(), entry)),
                 Err(bad) => refused.push(bad),
@@ -160,13 +184,13 @@ impl<V: FnMut(Event) -> ControlFlow<()>> Visitor for Run<V> {
         for bad in refused {
             self.refused(directory, bad)?;
         }
-        match read {
-            Ok(_) => ControlFlow::Continue(()),
-            Err(error) => {
-                directory.attached.is_damaged = true;
-                self.problem(directory.path_of(""), error.into())
-            }
-        }
+        let defect = match read {
+            Ok(ControlFlow::Continue(_)) => return ControlFlow::Continue(()),
+            Ok(ControlFlow::Break(())) => Defect::TooManyEntries { limit },
+            Err(error) => error.into(),
+        };
+        directory.attached.is_damaged = true;
+        self.problem(directory.path_of(""), defect)
     }
 
     fn leaf(&mut self, parent: &mut Walked<Pair>, entry: Entry) -> ControlFlow<()> {
@@ -247,3 +271,6 @@ impl<V: FnMut(Event) -> ControlFlow<()>> Run<V> {
         self.problem(path, refused.into())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -49,6 +49,11 @@ pub enum Defect {
         /// How many bytes the names of those that wait may have.
         limit: usize,
     },
+    /// It is a directory with more entries than are kept in memory.
+    TooManyEntries {
+        /// How many bytes of memory they may take.
+        limit: usize,
+    },
     /// It is a symbolic link whose target does not fit into one content.
     LongTarget,
     /// It is a symbolic link whose target no system takes: it is empty, or has a NUL byte.
@@ -96,6 +101,7 @@ impl Defect {
             Self::ContainsItself => "contains_itself",
             Self::TooDeep { .. } => "too_deep",
             Self::TooManyWaiting { .. } | Self::LongWaiting { .. } => "too_many_waiting",
+            Self::TooManyEntries { .. } => "too_many_entries",
             Self::LongTarget => "long_link_target",
             Self::LinkTarget => "bad_link_target",
             Self::LongPath { .. } => "long_path",
@@ -151,6 +157,9 @@ impl fmt::Display for Defect {
                     f,
                     "names of folders still to be read have more than {limit} bytes; name this one by itself"
                 )
+            }
+            Self::TooManyEntries { limit } => {
+                write!(f, "the folder has entries that take more than {limit} bytes of memory")
             }
             Self::LongTarget => f.write_str("it is a link whose target is longer than one content"),
             Self::LinkTarget => f.write_str("it is a link whose target is empty or has a NUL byte"),

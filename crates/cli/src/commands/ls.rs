@@ -21,6 +21,9 @@ use crate::terminal::output::{self, Broken, JsonLines, Out, error_value, for_ter
 /// How many directories may be nested.
 const MAX_DEPTH: usize = 10_000;
 
+/// How many bytes of memory entries take while they wait to be sorted, some two million of them.
+const MAX_GATHERED: usize = 512 << 20;
+
 /// Where entries go.
 enum Sink {
     Json(JsonLines),
@@ -32,6 +35,26 @@ enum Sink {
 struct Sorting {
     key: Option<SortKey>,
     reverse: bool,
+}
+
+/// Entries that wait to be sorted.
+#[derive(Default)]
+struct Gathered {
+    entries: Vec<Entry>,
+    /// How many bytes of memory they take.
+    bytes: usize,
+}
+
+impl Gathered {
+    /// Returns whether one more may be kept of entries that take so many bytes at most.
+    fn has_room(&self, entry: &Entry, most: usize) -> bool {
+        self.bytes + entry.memory() <= most
+    }
+
+    fn push(&mut self, entry: Entry) {
+        self.bytes += entry.memory();
+        self.entries.push(entry);
+    }
 }
 
 /// What is shown of a tree.
@@ -55,7 +78,7 @@ struct Lister {
     /// Of the directory that is being listed.
     path: CurrentPath,
     /// Entries of the directory that is being listed, until they are sorted.
-    gathered: Vec<Entry>,
+    gathered: Gathered,
     /// Why the first directory cannot be read.
     unreadable: Option<Error>,
     broken: Broken,
@@ -81,7 +104,7 @@ pub(crate) fn run(session: &Session, args: &Ls) -> Result<Exit, Failure> {
         any: false,
         what: None,
         path: CurrentPath::default(),
-        gathered: Vec::new(),
+        gathered: Gathered::default(),
         unreadable: None,
         broken: Broken::default(),
     };
@@ -238,10 +261,20 @@ impl Lister {
         }
     }
 
-    /// Shows an entry, or keeps it until its directory is sorted.
+    /// Shows an entry, or keeps it until its directory is sorted. Of a directory that is too large for that, as
+    /// many entries as are kept are sorted by themselves.
     fn add(&mut self, path: &str, entry: Entry) -> ControlFlow<()> {
         if self.sorting.is_none() {
             return self.show(path, &entry);
+        }
+        if !self.gathered.has_room(&entry, MAX_GATHERED) {
+            let why = format!(
+                "entries that take more than {MAX_GATHERED} bytes of memory are sorted part by part; without --sort \
+                 and --reverse, ls shows them as they are"
+            );
+            let folder = self.path_of("");
+            self.problem(if folder.is_empty() { "." } else { &folder }, &why, Class::Unsupported)?;
+            self.show_gathered()?;
         }
         self.gathered.push(entry);
         ControlFlow::Continue(())
@@ -250,7 +283,7 @@ impl Lister {
     /// Shows the entries of a directory in the order that is wanted.
     fn show_gathered(&mut self) -> ControlFlow<()> {
         let Some(sorting) = self.sorting else { return ControlFlow::Continue(()) };
-        let mut entries = std::mem::take(&mut self.gathered);
+        let mut entries = std::mem::take(&mut self.gathered).entries;
         match sorting.key {
             Some(SortKey::Name) => entries.sort_by(|one, other| one.name().cmp(other.name())),
             Some(SortKey::Size) => entries.sort_by_key(|entry| Reverse(entry.size())),
@@ -314,6 +347,25 @@ impl Lister {
 
 #[cfg(test)]
 mod tests {
+    use kopia_rs::{FilesystemStore, Password, Repository};
+
+    #[test]
+    fn entries_that_wait_to_be_sorted_are_counted_in_bytes() {
+        let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/golden/repos/sources/repo");
+        let store = FilesystemStore::open(golden).unwrap();
+        let repository = Repository::open(store, &Password::new("golden")).unwrap();
+        let entry = repository.snapshots().unwrap().iter().next().unwrap().root().unwrap();
+        let mut gathered = super::Gathered::default();
+        let most = 3 * entry.memory();
+        assert!(most > 3 * size_of_val(&entry));
+        for _ in 0..3 {
+            assert!(gathered.has_room(&entry, most));
+            gathered.push(entry.clone());
+        }
+        assert!(!gathered.has_room(&entry, most));
+        assert!(std::mem::take(&mut gathered).entries.len() == 3 && gathered.has_room(&entry, most));
+    }
+
     #[test]
     fn a_path_is_split_before_its_first_pattern() {
         for (path, expected) in [

@@ -97,6 +97,12 @@ pub enum Refusal {
         /// How many subdirectories one directory may have.
         limit: usize,
     },
+    /// Its directory has too many names to tell those apart that are one where upper and lower case are.
+    #[error("the names of its folder take more than {limit} bytes where upper and lower case are one")]
+    TooManyNames {
+        /// How many bytes of memory names may take.
+        limit: usize,
+    },
     /// The names of its directory's subdirectories are too long together.
     #[error("its folder has folders whose names have more than {limit} bytes")]
     LongDirectories {
@@ -143,6 +149,7 @@ impl Refusal {
             Self::NotADirectory { .. } => "name_through_file",
             Self::TooManyPaths { .. } => "too_many_paths",
             Self::TooManyComponents { .. } => "too_many_components",
+            Self::TooManyNames { .. } => "too_many_names",
             Self::TooManyDirectories { .. } | Self::LongDirectories { .. } => "too_many_directories",
         }
     }

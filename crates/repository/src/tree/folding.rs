@@ -5,15 +5,16 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
 use std::ops::ControlFlow;
 
 use kopia_format::ObjectId;
-use kopia_format::directory::{EntryKind, Refused};
+use kopia_format::directory::{EntryKind, Refusal, Refused};
 
 use super::directory::Fetched;
 use super::problem::{Clash, Problem};
 use super::source::{DirectorySource, Read};
-use super::{Entry, fetch};
+use super::{Entry, MAX_WAITING, MAX_WAITING_NAMES, fetch};
 use crate::Repository;
 use crate::choice::{Chosen, Scope};
 
@@ -22,6 +23,10 @@ pub type FoldName<'f> = &'f dyn Fn(&str) -> Cow<'_, str>;
 
 /// The most directories that are merged into one; only a tree that is made to use up memory has more.
 const MAX_MERGED: usize = 1 << 16;
+
+/// How many bytes the names of one directory take at most: with some 20 characters each, those of twenty million
+/// entries.
+const MAX_NAMES: usize = 1 << 30;
 
 /// A directory whose entries go into another one, because its name is taken for that one's.
 #[derive(Debug, Clone)]
@@ -118,18 +123,14 @@ pub(super) fn for_each(
 /// What was found in a directory and in those that are merged into it.
 #[derive(Default)]
 struct Folded {
-    /// By folded names.
-    taken: HashMap<String, Holder>,
+    names: Names,
     directories: Vec<(Entry, Scope, Vec<Merged>)>,
+    /// The number of each directory, by the place of its name.
+    numbers: HashMap<u64, usize>,
     /// The number of each directory, and an object that is read for it.
     sources: HashSet<(usize, ObjectId)>,
-}
-
-/// What has a name already.
-struct Holder {
-    name: Box<str>,
-    /// The number of a directory.
-    directory: Option<usize>,
+    /// How many bytes the names of directories take, and what is merged into them.
+    directory_names: usize,
 }
 
 impl Folded {
@@ -146,33 +147,93 @@ impl Folded {
             seen => return visit(seen),
         };
         let is_directory = entry.kind() == EntryKind::Directory;
-        let key = fold(entry.name());
-        match self.taken.get(&*key) {
-            None => {
-                let directory = is_directory.then_some(self.directories.len());
-                self.taken.insert(key.into_owned(), Holder { name: entry.name().into(), directory });
-                if !is_directory {
-                    return visit(Seen::Entry(entry, scope, Vec::new()));
-                }
-                let whole = whole(&entry.source());
-                self.sources.extend(whole.map(|object| (self.directories.len(), object)));
-                self.directories.push((entry, scope, Vec::new()));
+        let (place, other) = self.names.place(fold, entry.name());
+        let bytes = if is_directory { size_of::<Merged>() + entry.name().len() } else { 0 };
+        let Some(other) = other.map(Box::<str>::from) else {
+            if let Some(why) = self.why_refused(&entry, bytes) {
+                let (name, object) = (entry.name().into(), (!entry.is_implied()).then(|| entry.object()));
+                return visit(Seen::Problem(Problem::Refused(Refused { name, why, object })));
             }
-            Some(Holder { directory: Some(number), .. })
-                if is_directory && self.directories[*number].2.len() < MAX_MERGED =>
-            {
-                let source = entry.source();
-                // The same object has nothing more to merge, and would double with each level below it.
-                if whole(&source).is_none_or(|object| self.sources.insert((*number, object))) {
-                    self.directories[*number].2.push(Merged { name: entry.name().into(), source, scope });
-                }
+            self.names.insert(place, entry.name());
+            if !is_directory {
+                return visit(Seen::Entry(entry, scope, Vec::new()));
             }
-            Some(Holder { name, .. }) => {
-                let (other, within) = (name.clone(), within.map(Into::into));
-                return visit(Seen::Problem(Problem::Clash(Clash { entry, other, within })));
-            }
+            self.directory_names += bytes;
+            self.numbers.insert(place, self.directories.len());
+            let whole = whole(&entry.source());
+            self.sources.extend(whole.map(|object| (self.directories.len(), object)));
+            self.directories.push((entry, scope, Vec::new()));
+            return ControlFlow::Continue(());
+        };
+        let number = self.numbers.get(&place).copied().filter(|_| is_directory);
+        let fits = |number: &usize| {
+            self.directories[*number].2.len() < MAX_MERGED
+                && self.directory_names + bytes <= MAX_WAITING_NAMES
+        };
+        let Some(number) = number.filter(fits) else {
+            let within = within.map(Into::into);
+            return visit(Seen::Problem(Problem::Clash(Clash { entry, other, within })));
+        };
+        let source = entry.source();
+        // The same object has nothing more to merge, and would double with each level below it.
+        if whole(&source).is_none_or(|object| self.sources.insert((number, object))) {
+            self.directory_names += bytes;
+            self.directories[number].2.push(Merged { name: entry.name().into(), source, scope });
         }
         ControlFlow::Continue(())
+    }
+
+    /// Returns why an entry of a new name cannot be kept, if that is a directory of so many bytes.
+    fn why_refused(&self, entry: &Entry, bytes: usize) -> Option<Refusal> {
+        let is_directory = entry.kind() == EntryKind::Directory;
+        if self.names.memory() + entry.name().len() > MAX_NAMES {
+            Some(Refusal::TooManyNames { limit: MAX_NAMES })
+        } else if is_directory && self.directories.len() == MAX_WAITING {
+            Some(Refusal::TooManyDirectories { limit: MAX_WAITING })
+        } else if self.directory_names + bytes > MAX_WAITING_NAMES {
+            Some(Refusal::LongDirectories { limit: MAX_WAITING_NAMES })
+        } else {
+            None
+        }
+    }
+}
+
+/// Names, by what they are folded to; each takes some 30 bytes and its own.
+#[derive(Default)]
+struct Names {
+    hasher: RandomState,
+    /// One after the other, each with a NUL byte, which no name has, at its end.
+    text: String,
+    /// Where each begins, by the hash of what it is folded to, or the next number that was free.
+    starts: HashMap<u64, usize>,
+}
+
+impl Names {
+    /// Returns the place of the name that is one with this one, and that name; or the place that is free for
+    /// this one.
+    fn place(&self, fold: FoldName<'_>, name: &str) -> (u64, Option<&str>) {
+        let key = fold(name);
+        let mut place = self.hasher.hash_one(&*key);
+        while let Some(&start) = self.starts.get(&place) {
+            let rest = &self.text[start..];
+            let other = rest.split_once('\0').map_or(rest, |(other, _)| other);
+            if fold(other) == key {
+                return (place, Some(other));
+            }
+            place = place.wrapping_add(1);
+        }
+        (place, None)
+    }
+
+    fn insert(&mut self, place: u64, name: &str) {
+        self.starts.insert(place, self.text.len());
+        self.text.push_str(name);
+        self.text.push('\0');
+    }
+
+    /// Returns about how many bytes of memory they take.
+    fn memory(&self) -> usize {
+        self.text.len() + 30 * self.starts.len()
     }
 }
 
@@ -197,4 +258,33 @@ fn add(first: Read, second: Read) -> Read {
     sum.ignored_errors = sum.ignored_errors.saturating_add(more.ignored_errors);
     sum.errors.extend(more.errors);
     Ok(ControlFlow::Continue(Some(sum)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_found_by_what_they_are_folded_to_and_stand_once() {
+        let fold: FoldName<'_> = &|name| name.to_lowercase().into();
+        let mut names = Names::default();
+        for number in 0..1000 {
+            let name = format!("Name{number}");
+            let (place, other) = names.place(fold, &name);
+            assert_eq!(other, None);
+            names.insert(place, &name);
+            assert_eq!(names.place(fold, &name.to_uppercase()), (place, Some(&*name)));
+        }
+        assert_eq!(names.place(fold, "name7").1, Some("Name7"));
+        assert_eq!(names.place(fold, "nam").1, None);
+        let bytes: usize = (0..1000).map(|number| format!("Name{number}").len()).sum();
+        assert!(names.memory() <= bytes + 1000 * 32, "{}", names.memory());
+        // Of two with one hash, the second has the next place.
+        let (place, _) = names.place(fold, "other");
+        names.insert(place, "not this one");
+        let (next, other) = names.place(fold, "Other");
+        assert_eq!((next, other), (place.wrapping_add(1), None));
+        names.insert(next, "Other");
+        assert_eq!(names.place(fold, "OTHER"), (next, Some("Other")));
+    }
 }

@@ -102,6 +102,11 @@ fn what_only_the_whole_directory_shows_has_words_and_sentences_too() {
             "its folder has more than 9 folders",
         ),
         (
+            Refusal::TooManyNames { limit: 9 },
+            "too_many_names",
+            "the names of its folder take more than 9 bytes where upper and lower case are one",
+        ),
+        (
             Refusal::LongDirectories { limit: 9 },
             "too_many_directories",
             "its folder has folders whose names have more than 9 bytes",

@@ -1,6 +1,7 @@
 //! A snapshot and a folder of this machine.
 
 use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -28,17 +29,18 @@ pub(super) fn run(session: &Session, args: &args::Diff, entry: &Entry, path: &Pa
     options.existing = if args.checksum { Existing::Verify } else { Existing::Skip };
     let mut report = Report::new(session.json, args.summary, args.recursive);
     let (mut exit, mut stopped) = (Exit::Complete, false);
-    // Folders that the machine lacks, so that what is in them need not be told.
-    let mut lacking: HashSet<String> = HashSet::new();
+    // Hashes of the paths of folders that the machine lacks, so that what is in them need not be told: paths of a
+    // deep tree would take gigabytes.
+    let (mut lacking, hasher) = (HashSet::new(), RandomState::new());
     let preview = restore::compare(entry, path, &options, |change| {
         if stopped {
             return;
         }
-        if change.action == Action::Write {
+        if change.action == Action::Write && !args.recursive {
             let above = change.path.rsplit_once('/').map_or("", |(above, _)| above);
-            let is_told = !args.recursive && lacking.contains(above);
+            let is_told = lacking.contains(&hasher.hash_one(above));
             if change.directory {
-                lacking.insert(change.path.clone());
+                lacking.insert(hasher.hash_one(&*change.path));
             }
             if is_told {
                 return;

@@ -1,0 +1,53 @@
+//! What a comparison keeps in memory.
+
+use kopia_codec::key::Password;
+use kopia_storage::MemoryStore;
+use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
+use serde_json::json;
+
+use super::*;
+use crate::Repository;
+
+/// Two snapshots of a folder, of which each file but those of the first ones was changed or has gone.
+fn roots() -> Vec<Entry> {
+    let mut writer = RepositoryWriter::new();
+    let (one, other) = (writer.file(b"one"), writer.file(b"other"));
+    let file = |number: usize, object: &str| json!({"name": format!("{number:03}"), "type": "f", "mode": "0644", "obj": object});
+    let old: Vec<_> = (0..100).map(|number| file(number, &one)).collect();
+    let new: Vec<_> = (0..110).filter(|number| number % 10 > 0).map(|number| file(number, &other)).collect();
+    for entries in [old, new] {
+        let root = writer.directory(&entries);
+        writer.snapshot("app@host:/data", json!({"name": "data", "type": "d", "obj": root}));
+    }
+    let store: MemoryStore =
+        writer.finish().into_iter().map(|(name, bytes)| (name.parse().unwrap(), bytes)).collect();
+    let repository = Repository::open(store, &Password::from(PASSWORD)).unwrap();
+    repository.snapshots().unwrap().iter().map(|snapshot| snapshot.root().unwrap()).collect()
+}
+
+/// How many paths were changed, added and removed, and what is wrong.
+fn compared(max_entries: usize, roots: &[Entry]) -> ([usize; 3], Vec<String>) {
+    let (mut counts, mut problems) = ([0; 3], Vec::new());
+    let _ = compare_within(max_entries, &roots[0], &roots[1], false, |event| {
+        match event {
+            Event::Differs(Differing { old: Some(_), new: Some(_), .. }) => counts[0] += 1,
+            Event::Differs(Differing { old: None, .. }) => counts[1] += 1,
+            Event::Differs(_) => counts[2] += 1,
+            Event::Problem { path, defect } => problems.push(format!("{path:?}: {defect}")),
+        }
+        ControlFlow::Continue(())
+    });
+    (counts, problems)
+}
+
+#[test]
+fn a_folder_that_takes_too_much_memory_is_compared_in_part_and_named() {
+    let roots = roots();
+    assert_eq!(compared(MAX_ENTRIES, &roots), ([90, 9, 10], Vec::new()));
+    let each = roots[0].directory().unwrap().entries[0].memory() + 3 + 64;
+    assert_eq!(compared(100 * each, &roots), ([90, 9, 10], Vec::new()));
+    let limit = 20 * each;
+    let why = format!("\"\": the folder has entries that take more than {limit} bytes of memory");
+    // Of the others nobody knows whether they are new.
+    assert_eq!(compared(limit, &roots), ([18, 0, 2], vec![why]));
+}
