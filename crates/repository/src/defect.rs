@@ -54,7 +54,8 @@ pub enum Defect {
         /// How many bytes of memory they may take.
         limit: usize,
     },
-    /// It is a symbolic link whose target does not fit into one content.
+    /// It is a symbolic link whose target no system takes for its length: it has more than 4,095 bytes, or more
+    /// than one content.
     LongTarget,
     /// It is a symbolic link whose target no system takes: it is empty, or has a NUL byte.
     LinkTarget,
@@ -161,7 +162,7 @@ impl fmt::Display for Defect {
             Self::TooManyEntries { limit } => {
                 write!(f, "the folder has entries that take more than {limit} bytes of memory")
             }
-            Self::LongTarget => f.write_str("it is a link whose target is longer than one content"),
+            Self::LongTarget => f.write_str("it is a link whose target is too long"),
             Self::LinkTarget => f.write_str("it is a link whose target is empty or has a NUL byte"),
             Self::LongPath { limit } => write!(f, "its path has more than {limit} bytes"),
             Self::NoPieces => f.write_str("it has no pieces"),

@@ -316,7 +316,7 @@ fn what_a_restore_would_refuse_is_lost() {
         ("n/x", format!("{doubled} {hello}")),
         ("shorter", "it has 1200 bytes, its entry says 1201".into()),
         ("twice", format!("{doubled} {long}")),
-        ("way", "it is a link whose target is longer than one content".into()),
+        ("way", "it is a link whose target is too long".into()),
     ] {
         expected.push(format!("{path}: {why}"));
     }

@@ -99,7 +99,7 @@ pub(crate) fn open_to_change(parent: BorrowedFd<'_>, name: &[u8]) -> io::Result<
 /// Lets the owner of a file read and write it, where only its mode forbids that.
 ///
 /// Its final mode is set afterwards.
-pub(crate) fn let_write(parent: BorrowedFd<'_>, name: &str) -> io::Result<()> {
+pub(crate) fn let_write(parent: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let place = rustix::fs::openat(parent, name, flags, Mode::empty())?;
     let stat = rustix::fs::fstat(&place)?;
@@ -125,6 +125,16 @@ pub fn close(file: OwnedFd) -> io::Result<()> {
     nix::unistd::close(file).map_err(io::Error::from)
 }
 
+/// Forces to disk which names a directory has, where its file system can do that.
+pub(crate) fn sync_directory(directory: impl AsFd) -> io::Result<()> {
+    use Errno as E;
+    match rustix::fs::fsync(directory) {
+        // Some network and FUSE file systems have nothing to sync in directories.
+        Ok(()) | Err(E::INVAL | E::BADF | E::NOSYS | E::OPNOTSUPP) => Ok(()),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
 /// Returns what `fstatat` says of an entry, without following links; `None` if there is none.
 pub(crate) fn look(parent: BorrowedFd<'_>, name: impl rustix::path::Arg) -> io::Result<Option<Stat>> {
     match rustix::fs::statat(parent, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW) {
@@ -135,7 +145,7 @@ pub(crate) fn look(parent: BorrowedFd<'_>, name: impl rustix::path::Arg) -> io::
 }
 
 /// As [`look`], of a name that the file system may not take: then it has no such entry either.
-pub(crate) fn look_for(parent: BorrowedFd<'_>, name: &str) -> io::Result<Option<Stat>> {
+pub(crate) fn look_for(parent: BorrowedFd<'_>, name: impl rustix::path::Arg) -> io::Result<Option<Stat>> {
     match look(parent, name) {
         Err(error) if is_no_name(&error) => Ok(None),
         looked => looked,

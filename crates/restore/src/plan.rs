@@ -117,7 +117,7 @@ impl<'a> Planner<'a> {
         match root.kind() {
             EntryKind::File | EntryKind::Symlink => {
                 let name = destination.and_then(|destination| destination.target.name.as_deref());
-                self.single(root, name.unwrap_or(root.name()), directory);
+                self.single(root, name.unwrap_or(root.name().as_bytes()), directory);
             }
             EntryKind::Directory => self.walk(root, directory),
         }
@@ -126,19 +126,22 @@ impl<'a> Planner<'a> {
     }
 
     /// Plans a root that is a file or link and gets this name.
-    fn single(&mut self, root: &Entry, name: &str, directory: Arc<Directory>) {
+    fn single(&mut self, root: &Entry, name: &[u8], directory: Arc<Directory>) {
         let found = self.look_at(&directory).map_err(Reason::from).and_then(|there| {
             let left = there.left.as_ref().map_or(Leftover::Nothing, |left| left.of(name, root.kind()));
             there.found(&self.context, name, root, left)
         });
         match found {
             Ok(found) => {
-                directory.set_placeholders(vec![name.into()]);
+                // kopia names placeholders after entries of snapshots, whose names are UTF-8.
+                directory.set_placeholders(
+                    str::from_utf8(name).map_or_else(|_| Vec::new(), |name| vec![name.into()]),
+                );
                 self.leaf(&directory, name, root, found);
             }
             Err(reason) => {
-                self.problem(&directory, name, reason);
-                self.queue_discard(&directory, vec![name.as_bytes().into()]);
+                self.problem(&directory, &String::from_utf8_lossy(name), reason);
+                self.queue_discard(&directory, vec![name.into()]);
             }
         }
         self.child_done(directory);
@@ -378,11 +381,11 @@ struct Placing {
 impl There {
     /// Decides how a directory gets to its place, and what it gets there besides what is in it.
     fn placing(&self, context: &Context<'_>, parent: &Directory, entry: &Entry) -> Result<Placing, Reason> {
-        let found = self.look(entry.name())?;
+        let found = self.look(entry.name().as_bytes())?;
         let there = found.as_ref().filter(|stat| is_directory(stat));
         let attributes = if entry.is_implied() {
             // As of any directory that is made on the way: one that is there stays as it is.
-            there.map_or_else(|| context.of_directory(entry), Attributes::found)
+            there.map_or_else(|| context.of_directory(entry, parent), Attributes::found)
         } else {
             let stays = there.filter(|stat| context.options.newer && !is_newer(entry.modified(), stat));
             stays.map_or_else(|| Attributes::of(entry, context.options), Attributes::found)
@@ -410,7 +413,7 @@ impl There {
     fn found(
         &self,
         context: &Context<'_>,
-        name: &str,
+        name: &[u8],
         entry: &Entry,
         left: Leftover,
     ) -> Result<Candidates, Reason> {
@@ -419,7 +422,7 @@ impl There {
     }
 
     /// Looks at what the target has by a name.
-    fn look(&self, name: &str) -> io::Result<Option<Stat>> {
+    fn look(&self, name: &[u8]) -> io::Result<Option<Stat>> {
         self.existing.as_ref().map_or(Ok(None), |handle| look_for(handle.as_fd(), name))
     }
 }

@@ -153,10 +153,10 @@ impl Plan {
     /// Restores to a directory, telling an observer what happens.
     ///
     /// A directory's entries go into `target`, which gets its attributes as well. A file or link becomes
-    /// `target`, or goes into it by its own name if `target` is a directory or ends in `/`. What is missing
-    /// of `target` is created. A file that is there already is kept if all its bytes are right, and otherwise
-    /// replaced, never followed or written through, unless [`Options`] say otherwise; what the snapshot does
-    /// not have is left alone, unless they say that too.
+    /// `target`, or goes into it by its own name if `target` is a directory or ends in `/` or `/.`. What is
+    /// missing of `target` is created. A file that is there already is kept if all its bytes are right, and
+    /// otherwise replaced, never followed or written through, unless [`Options`] say otherwise; what the
+    /// snapshot does not have is left alone, unless they say that too.
     ///
     /// Until everything is written it lies in the directory `.kopia-rs-restore-…` of the target; only what
     /// replaces something gets to its place before that, once it is whole and if there is too little room for

@@ -72,7 +72,7 @@ impl IncompleteFiles {
 }
 
 /// Opens a file that several shards write, or makes it.
-pub(crate) fn open(directory: impl AsFd, name: &str) -> std::io::Result<OwnedFd> {
+pub(crate) fn open(directory: impl AsFd, name: &[u8]) -> std::io::Result<OwnedFd> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = rustix::fs::openat(directory, name, flags, Mode::RUSR | Mode::WUSR)?;
     let stat = rustix::fs::fstat(&file)?;

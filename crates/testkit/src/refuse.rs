@@ -30,6 +30,8 @@ pub enum Call {
     Syncfs,
     /// Gives an entry another name.
     Rename,
+    /// Removes an entry.
+    Unlink,
     /// Opens a file.
     Open,
     /// Opens something below a directory by a path of several names.
@@ -78,6 +80,11 @@ fn numbers(call: Call) -> Vec<(c_long, u8)> {
             all.extend([(libc::SYS_renameat2, 0)]);
             #[cfg(target_arch = "x86_64")]
             all.extend([(libc::SYS_renameat, 0), (libc::SYS_rename, 0)]);
+        }
+        Call::Unlink => {
+            all.push((libc::SYS_unlinkat, 0));
+            #[cfg(target_arch = "x86_64")]
+            all.extend([(libc::SYS_unlink, 0), (libc::SYS_rmdir, 0)]);
         }
         Call::Open => all.push((libc::SYS_openat, 0)),
         Call::OpenBeneath => all.push((libc::SYS_openat2, 0)),

@@ -18,12 +18,14 @@ pub(crate) struct ExtraNames {
     names: DirNames,
     /// Names that stand for others in the snapshot, as long as there may be extras.
     stubbed: Vec<String>,
+    /// Names with U+FFFD, which may be those of others that are not UTF-8, as long as there may be extras.
+    inexact: Vec<Box<str>>,
 }
 
 impl ExtraNames {
     /// Lists a directory of the target.
     pub(crate) fn read(directory: BorrowedFd<'_>) -> io::Result<Self> {
-        Ok(Self { names: DirNames::read(directory)?, stubbed: Vec::new() })
+        Ok(Self { names: DirNames::read(directory)?, stubbed: Vec::new(), inexact: Vec::new() })
     }
 
     /// Notes that the snapshot has an entry.
@@ -32,11 +34,19 @@ impl ExtraNames {
         if !self.names.is_empty() {
             self.stubbed.extend(originals(entry));
         }
+        self.note_inexact(entry.name());
     }
 
     /// Notes that the snapshot has an entry of this name that cannot be restored.
     pub(crate) fn note_refused(&mut self, name: &str) {
         self.names.take(name);
+        self.note_inexact(name);
+    }
+
+    fn note_inexact(&mut self, name: &str) {
+        if !self.names.is_empty() && name.contains(char::REPLACEMENT_CHARACTER) {
+            self.inexact.push(name.into());
+        }
     }
 
     /// Returns the extras that are chosen, or nothing where none may be deleted.
@@ -53,6 +63,8 @@ impl ExtraNames {
     ) -> Option<Vec<Box<[u8]>>> {
         let originals = self.names.take_originals(directory, self.stubbed);
         originals.iter().for_each(|name| keep(name, NotDeleted::OnlyStub));
+        let inexact = self.names.take_inexact(self.inexact.iter().map(|name| &**name));
+        inexact.iter().for_each(|name| keep(name, NotDeleted::InexactName));
         match self.names.take_unread(summary) {
             Ok(unread) => unread.iter().for_each(|name| keep(name, NotDeleted::UnreadInBackup)),
             Err(reason) => {

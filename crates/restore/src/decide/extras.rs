@@ -1,7 +1,8 @@
 //! What the target has in a directory and the snapshot has not: that alone may be deleted, if it is known to
 //! be that.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::BorrowedFd;
 
@@ -102,12 +103,31 @@ impl DirNames {
         directory: BorrowedFd<'_>,
         originals: Vec<String>,
     ) -> Vec<String> {
+        let inexact = self.take_inexact(originals.iter().map(|name| &**name));
         let mut is_taken = |name: &String| {
             let before = self.names.len();
             self.take_or_look(directory, name);
             self.names.len() < before
         };
-        originals.into_iter().filter(|name| is_taken(name)).collect()
+        originals.into_iter().filter(|name| is_taken(name)).chain(inexact).collect()
+    }
+
+    /// Takes away names that are not UTF-8 and that a backup stores as one of these; returns them as they are
+    /// stored.
+    pub(crate) fn take_inexact<'n>(&mut self, stored: impl Iterator<Item = &'n str>) -> Vec<String> {
+        let stored: HashSet<&str> =
+            stored.filter(|name| name.contains(char::REPLACEMENT_CHARACTER)).collect();
+        let mut taken = Vec::new();
+        if !stored.is_empty() {
+            self.names.retain(|name, _| {
+                let form = stored_forms(name).into_iter().flatten().find(|form| stored.contains(&**form));
+                let stays = form.is_none();
+                taken.extend(form);
+                stays
+            });
+            taken.sort_unstable();
+        }
+        taken
     }
 
     /// Takes away what the backup could not read, and returns it: that the snapshot does not have it says
@@ -131,8 +151,9 @@ impl DirNames {
         // Paths begin at the snapshot's root, which need not be the root of this restore: the last name has
         // to do.
         let last = |path: &str| path.rsplit('/').next().unwrap_or_default().to_string();
-        let names = summary.errors.iter().map(|error| last(&error.path));
-        Ok(names.filter(|name| self.take(name).is_some()).collect())
+        let names: Vec<String> = summary.errors.iter().map(|error| last(&error.path)).collect();
+        let inexact = self.take_inexact(names.iter().map(|name| &**name));
+        Ok(names.into_iter().filter(|name| self.take(name).is_some()).chain(inexact).collect())
     }
 
     /// Returns what the snapshot does not have and is chosen, but for what is kept in the root of the target:
@@ -197,6 +218,21 @@ pub(crate) fn originals(entry: &Entry) -> Vec<String> {
     names
 }
 
+/// Returns how a name is stored that is not UTF-8: with U+FFFD for every byte of what is none, as Go has it, or
+/// for all of a character that is cut off, as most others have it.
+fn stored_forms(name: &[u8]) -> Option<[String; 2]> {
+    let of_all = match String::from_utf8_lossy(name) {
+        Cow::Borrowed(_) => return None,
+        Cow::Owned(form) => form,
+    };
+    let mut of_each = String::with_capacity(of_all.len());
+    for chunk in name.utf8_chunks() {
+        of_each.push_str(chunk.valid());
+        of_each.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
+    }
+    Some([of_each, of_all])
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -226,6 +262,22 @@ mod tests {
         assert_eq!(taken("file").unwrap(), 2);
         assert_eq!(taken(&"x".repeat(300)).unwrap(), 3, "the file system cannot have it");
         assert!(taken("loop/x").is_err(), "it may have it");
+    }
+
+    #[test]
+    fn a_name_that_is_not_utf8_is_known_by_how_it_is_stored() {
+        let forms =
+            |name: &[u8]| stored_forms(name).map(|forms| forms.map(|form| form.replace('\u{fffd}', "?")));
+        assert_eq!(forms(b"caf\xe9"), Some(["caf?".into(), "caf?".into()]));
+        assert_eq!(forms(b"\xe2\x82a\xff"), Some(["??a?".into(), "?a?".into()]));
+        assert_eq!((forms("café".as_bytes()), forms("\u{fffd}".as_bytes())), (None, None));
+        let names: [&[u8]; 5] = [b"caf\xe9", b"\xe2\x82", b"\xe2\x83a", b"\xe9", "caf\u{fffd}".as_bytes()];
+        let listed = names.map(|name| (Box::from(name), (FileType::RegularFile, 1)));
+        let mut names = DirNames { names: HashMap::from(listed), ..DirNames::default() };
+        let stored = ["caf\u{fffd}", "\u{fffd}\u{fffd}", "\u{fffd}a", "plain"];
+        assert_eq!(names.take_inexact(stored.into_iter()), ["caf\u{fffd}", "\u{fffd}a", "\u{fffd}\u{fffd}"]);
+        let left = names.into_extras(true, &Options::default(), &Scope::default());
+        assert_eq!(left, [Box::from("caf\u{fffd}".as_bytes()), Box::from(b"\xe9".as_slice())]);
     }
 
     #[test]

@@ -31,8 +31,8 @@ impl Leftovers {
     }
 
     /// Returns what is left of an entry that is restored by this name.
-    pub(crate) fn of(&self, name: &str, kind: EntryKind) -> Leftover {
-        self.names.names.get(name.as_bytes()).map_or(Leftover::Nothing, |found| of_kind(found.0, kind))
+    pub(crate) fn of(&self, name: &[u8], kind: EntryKind) -> Leftover {
+        self.names.names.get(name).map_or(Leftover::Nothing, |found| of_kind(found.0, kind))
     }
 
     /// Returns what is left of an entry, which then is no rest any more.
@@ -116,8 +116,8 @@ mod tests {
         }
         let mut left = Leftovers::read(directory, false).unwrap();
         assert_eq!(left.take_temporaries(), [Box::from(temporary.as_bytes())]);
-        assert_eq!(left.of("file", EntryKind::File), Leftover::Usable);
-        assert_eq!(left.of("file", EntryKind::Directory), Leftover::InTheWay);
+        assert_eq!(left.of(b"file", EntryKind::File), Leftover::Usable);
+        assert_eq!(left.of(b"file", EntryKind::Directory), Leftover::InTheWay);
         let mut take_up = |name: &str| left.take_up(&root.at(name).unwrap());
         assert_eq!(take_up("file"), Leftover::Usable);
         assert_eq!(take_up("file"), Leftover::Nothing, "a second entry of the name");

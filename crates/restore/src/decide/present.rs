@@ -25,7 +25,7 @@ impl Present {
     pub(crate) fn of(
         entry: &Entry,
         directory: BorrowedFd<'_>,
-        name: &str,
+        name: &[u8],
         may_keep: impl Fn(&Stat) -> bool,
         buffer: &mut Vec<u8>,
     ) -> Self {
@@ -38,7 +38,7 @@ impl Present {
     fn of_link(
         entry: &Entry,
         directory: BorrowedFd<'_>,
-        name: &str,
+        name: &[u8],
         may_keep: impl Fn(&Stat) -> bool,
     ) -> Self {
         let repository = entry.repository();
@@ -54,7 +54,7 @@ impl Present {
     fn of_file(
         entry: &Entry,
         directory: BorrowedFd<'_>,
-        name: &str,
+        name: &[u8],
         may_keep: impl Fn(&Stat) -> bool,
         buffer: &mut Vec<u8>,
     ) -> Self {
@@ -103,7 +103,7 @@ mod tests {
         let is_right = |name: &str, bytes: &str| {
             fs::write(place.path().join("here"), bytes).unwrap();
             let entry = root.at(name).unwrap();
-            Present::of(&entry, directory.as_fd(), "here", |_| true, &mut Vec::new()).is_right
+            Present::of(&entry, directory.as_fd(), b"here", |_| true, &mut Vec::new()).is_right
         };
         assert!(is_right("file", "right"));
         for bytes in ["wrong", "righ", "right!", ""] {
@@ -117,7 +117,7 @@ mod tests {
         let entry = root.at("file").unwrap();
         for bytes in ["right", "wrong"] {
             fs::write(place.path().join("here"), bytes).unwrap();
-            let found = Present::of(&entry, directory.as_fd(), "here", |_| true, &mut Vec::new());
+            let found = Present::of(&entry, directory.as_fd(), b"here", |_| true, &mut Vec::new());
             assert!(!found.is_right && found.may_stay, "{bytes}");
         }
     }

@@ -7,6 +7,7 @@ use kopia_repository::Repository;
 use kopia_repository::object::Extent;
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
+use rustix::path::Arg;
 
 use super::FILE;
 
@@ -33,7 +34,7 @@ pub(crate) fn is_right(
 pub(crate) fn link_is_right(
     repository: &Repository,
     directory: BorrowedFd<'_>,
-    name: &str,
+    name: &[u8],
     extent: &Extent,
 ) -> io::Result<bool> {
     let target = rustix::fs::readlinkat(directory, name, Vec::new())?;
@@ -43,7 +44,7 @@ pub(crate) fn link_is_right(
 /// Opens a file that was there before. Fails unless it is a regular file with a single hard link.
 pub(crate) fn open_file(
     directory: BorrowedFd<'_>,
-    name: &str,
+    name: impl Arg,
     access: OFlags,
 ) -> io::Result<(OwnedFd, Stat)> {
     let file = rustix::fs::openat(directory, name, access.union(FILE), Mode::empty())?;

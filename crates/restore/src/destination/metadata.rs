@@ -23,6 +23,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use kopia_format::Timestamp;
 use kopia_repository::Entry;
 use rustix::fs::{Mode, OFlags, Stat};
+use rustix::path::Arg;
 
 use super::is_directory;
 use crate::outcome::Unset;
@@ -37,6 +38,7 @@ use crate::Options;
 pub(super) const SETUID_SETGID: u32 = 0o6000;
 pub(super) const SPECIAL: u32 = 0o7000;
 pub(super) const SETUID: u32 = 0o4000;
+const SETGID: u32 = 0o2000;
 
 /// What an entry gets besides its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -97,7 +99,7 @@ impl Metadata {
     pub(crate) fn create(
         &self,
         directory: BorrowedFd<'_>,
-        name: &str,
+        name: impl Arg + Copy,
         wanted: &Attributes,
         access: OFlags,
     ) -> io::Result<OwnedFd> {
@@ -176,11 +178,11 @@ impl Metadata {
     pub(crate) fn correct_symlink(
         &mut self,
         directory: BorrowedFd<'_>,
-        name: &str,
+        name: &(impl AsRef<[u8]> + ?Sized),
         stat: &Stat,
         wanted: &Attributes,
     ) -> io::Result<Unset> {
-        self.correct(Subject::Symlink(directory, name), stat, wanted)
+        self.correct(Subject::Symlink(directory, name.as_ref()), stat, wanted)
     }
 
     fn correct(&mut self, subject: Subject<'_>, stat: &Stat, wanted: &Attributes) -> io::Result<Unset> {
@@ -222,10 +224,10 @@ impl Metadata {
     pub(crate) fn finish_symlink(
         &mut self,
         directory: BorrowedFd<'_>,
-        name: &str,
+        name: &(impl AsRef<[u8]> + ?Sized),
         wanted: &Attributes,
     ) -> io::Result<Unset> {
-        let symlink = Subject::Symlink(directory, name);
+        let symlink = Subject::Symlink(directory, name.as_ref());
         if !self.preserve.is_nothing() {
             return self.correct(symlink, &symlink.stat()?, wanted);
         }

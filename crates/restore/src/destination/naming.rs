@@ -35,15 +35,29 @@ pub(crate) enum Made {
     Symlink,
 }
 
-/// Returns why an entry cannot be in the target's file system, if that is what an error says.
-pub(crate) fn refusal(made: Made, name: &str, errno: Errno) -> Option<Reason> {
+/// What was being done when the system refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// Making the entry by its name: `openat`, `mkdirat`, `symlinkat`.
+    Make,
+    /// Making a symlink by a name that is taken elsewhere: what is refused is what it leads to.
+    Link,
+    /// Filling and finishing what was made: `pwrite`, `ftruncate`, `fsync`, `close`. That says nothing of its
+    /// name.
+    Fill,
+}
+
+/// Returns why an entry cannot be in the target's file system, if that is what an error of an act says.
+pub(crate) fn refusal(act: Act, made: Made, name: &str, errno: Errno) -> Option<Reason> {
     let what = match errno {
+        Errno::FBIG => Unfit::Size,
+        _ if act == Act::Fill => return None,
+        Errno::NAMETOOLONG if act == Act::Link => Unfit::LinkLength,
         Errno::NAMETOOLONG => Unfit::NameLength,
         Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS if made == Made::Symlink => Unfit::Symlink,
         Errno::INVAL | Errno::ILSEQ => Unfit::Name,
         // Shares answer with what they have: that there is no such name, or no right to it.
         Errno::NOENT | Errno::ACCESS | Errno::PERM if is_refused_by_windows(name) => Unfit::Name,
-        Errno::FBIG => Unfit::Size,
         _ => return None,
     };
     Some(Reason::Unfit { what, error: Arc::new(errno.into()) })
@@ -67,15 +81,16 @@ fn foresee(
     }
     if is_fat() {
         if made == Made::Symlink {
-            return refusal(made, name, Errno::PERM);
+            return refusal(Act::Make, made, name, Errno::PERM);
         }
         if is_refused_by_windows(name.trim_end_matches('.')) {
-            return refusal(made, name, Errno::INVAL);
+            return refusal(Act::Make, made, name, Errno::INVAL);
         }
     }
     let looked = if is_odd { look(directory, name).err() } else { None };
     let errno = looked.as_ref().and_then(Errno::from_io_error)?;
-    matches!(errno, Errno::INVAL | Errno::ILSEQ | Errno::NAMETOOLONG).then(|| refusal(made, name, errno))?
+    let is_of_name = matches!(errno, Errno::INVAL | Errno::ILSEQ | Errno::NAMETOOLONG);
+    is_of_name.then(|| refusal(Act::Make, made, name, errno))?
 }
 
 /// The longest name that every file system takes, in bytes.
@@ -107,11 +122,31 @@ mod tests {
 
     #[test]
     fn refusals_are_told_from_failures() {
-        let is_unfit = |made, name, errno| matches!(refusal(made, name, errno), Some(Reason::Unfit { .. }));
+        let is_unfit =
+            |made, name, errno| matches!(refusal(Act::Make, made, name, errno), Some(Reason::Unfit { .. }));
         assert!(is_unfit(Made::File, "a:b", Errno::INVAL) && is_unfit(Made::Directory, "a:b", Errno::NOENT));
         assert!(is_unfit(Made::File, "a", Errno::NAMETOOLONG) && is_unfit(Made::File, "a", Errno::FBIG));
         assert!(is_unfit(Made::Symlink, "a", Errno::PERM) && !is_unfit(Made::File, "a", Errno::PERM));
         assert!(!is_unfit(Made::File, "a", Errno::NOENT) && !is_unfit(Made::File, "a:b", Errno::NOSPC));
+    }
+
+    #[test]
+    fn only_making_an_entry_says_something_of_its_name() {
+        let what = |act, errno| match refusal(act, Made::Symlink, "a:b", errno) {
+            None => None,
+            Some(Reason::Unfit { what, .. }) => Some(what),
+            Some(reason) => panic!("{reason}"),
+        };
+        for (errno, made, linked, filled) in [
+            (Errno::NAMETOOLONG, Some(Unfit::NameLength), Some(Unfit::LinkLength), None),
+            (Errno::INVAL, Some(Unfit::Name), Some(Unfit::Name), None),
+            (Errno::PERM, Some(Unfit::Symlink), Some(Unfit::Symlink), None),
+            (Errno::NOENT, Some(Unfit::Name), Some(Unfit::Name), None),
+            (Errno::FBIG, Some(Unfit::Size), Some(Unfit::Size), Some(Unfit::Size)),
+        ] {
+            let found = [Act::Make, Act::Link, Act::Fill].map(|act| what(act, errno));
+            assert_eq!(found, [made, linked, filled], "{errno:?}");
+        }
     }
 
     #[test]

@@ -93,7 +93,7 @@ pub(crate) fn remove(directory: BorrowedFd<'_>, name: &str) -> io::Result<Option
 /// Returns whether a file is what kopia writes as a placeholder.
 fn is_stub(directory: BorrowedFd<'_>, name: &str) -> bool {
     let mut bytes = Vec::new();
-    let read = open_file(directory, name, OFlags::RDONLY)
+    let read = open_file(directory, name.as_bytes(), OFlags::RDONLY)
         .and_then(|(file, _)| std::fs::File::from(file).take(MAX_STUB + 1).read_to_end(&mut bytes));
     read.is_ok_and(|length| length as u64 <= MAX_STUB) && Stub::parse(name, &bytes).is_some()
 }

@@ -272,7 +272,8 @@ impl Walk<'_> {
         }
         match rustix::fs::unlinkat(parent, name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(false),
-            Err(Errno::BUSY) => {
+            // CIFS says so of files that are open elsewhere, too.
+            Err(Errno::BUSY) if is_mounted(parent, name).unwrap_or(true) => {
                 self.note_mount(name);
                 Ok(true)
             }
@@ -297,12 +298,25 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
     use std::path::Path;
 
+    use kopia_testkit::refuse::{Call, refusing};
     use kopia_testkit::tmpfs;
 
     use super::*;
 
     fn open(path: &Path) -> fs::File {
         fs::File::open(path).unwrap()
+    }
+
+    #[test]
+    fn what_is_busy_is_taken_for_a_mount_only_if_it_is_one() {
+        let place = tempfile::tempdir().unwrap();
+        fs::create_dir(place.path().join("tree")).unwrap();
+        fs::write(place.path().join("tree/open elsewhere"), b"x").unwrap();
+        let parent = open(place.path());
+        let remove = || remove_tree(parent.as_fd(), b"tree", None).map_err(|error| error.raw_os_error());
+        let removed = refusing(&[(Call::Unlink, Some(Errno::BUSY))], remove);
+        let busy = Some(Errno::BUSY.raw_os_error());
+        assert!(removed.is_none_or(|removed| removed.is_err_and(|error| error == busy)));
     }
 
     #[test]

@@ -19,6 +19,7 @@ use rustix::fs::{Access, AtFlags, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::outside::is_outside;
+use super::sync_directory;
 use crate::{Error, Result};
 
 /// What is said of targets that no restore replaces or writes through.
@@ -30,8 +31,8 @@ pub(crate) struct Target {
     pub(crate) directory: OwnedFd,
     /// Its path, for messages only.
     pub(crate) path: PathBuf,
-    /// For a single file or link: the name it gets in the directory.
-    pub(crate) name: Option<String>,
+    /// For a single file or link: the name it gets in the directory, which need not be UTF-8.
+    pub(crate) name: Option<Vec<u8>>,
     /// The file system of the directory.
     pub(crate) device: u64,
     /// What the directory was when the restore began; nothing if it did not exist.
@@ -49,8 +50,8 @@ pub(crate) struct Target {
 
 impl Target {
     /// Opens the target of an entry. A directory's contents go into the target; a file or link becomes the
-    /// target, or goes into it by its own name if it is a directory or ends in `/`. Directories that are
-    /// missing are created.
+    /// target, or goes into it by its own name if it is a directory or ends in `/` or `/.`. Directories that
+    /// are missing are created.
     pub(crate) fn open(entry: &Entry, path: &Path) -> Result<Self> {
         let (directory, name) = find(entry, path)?;
         let error = |what| {
@@ -156,12 +157,7 @@ impl Target {
 
     /// Forces to disk which names the target's directory has.
     pub(crate) fn sync_names(&self) -> std::io::Result<()> {
-        use rustix::io::Errno as E;
-        match rustix::fs::fsync(&self.directory) {
-            // Some network file systems have nothing to sync in directories.
-            Ok(()) | Err(E::INVAL | E::BADF | E::NOSYS | E::OPNOTSUPP) => Ok(()),
-            Err(errno) => Err(errno.into()),
-        }
+        sync_directory(&self.directory)
     }
 
     /// Makes the error that says what could not be done with the target.
@@ -171,7 +167,7 @@ impl Target {
 }
 
 /// As [`locate`], and refuses what no restore writes to. Nothing is created or changed.
-pub(crate) fn find(entry: &Entry, path: &Path) -> Result<(PathBuf, Option<String>)> {
+pub(crate) fn find(entry: &Entry, path: &Path) -> Result<(PathBuf, Option<Vec<u8>>)> {
     refuse_unsuitable(entry, path)?;
     let (directory, name) = locate(entry, path)?;
     let error = |what, source| Error::Target { path: directory.clone(), what, source, unfinished: None };
@@ -222,28 +218,32 @@ fn create(directory: &Path) -> io::Result<bool> {
 /// Returns the directory that entries go into.
 ///
 /// Of a file or link also the name that it gets there.
-fn locate(entry: &Entry, path: &Path) -> Result<(PathBuf, Option<String>)> {
+fn locate(entry: &Entry, path: &Path) -> Result<(PathBuf, Option<Vec<u8>>)> {
     Ok(match entry.kind() {
         EntryKind::Directory => (path.to_path_buf(), None),
-        EntryKind::File | EntryKind::Symlink
-            if path.is_dir() || path.as_os_str().as_bytes().ends_with(b"/") =>
-        {
-            (path.to_path_buf(), Some(entry_name(entry, path)?))
+        EntryKind::File | EntryKind::Symlink if path.is_dir() || asks_for_directory(path) => {
+            (path.to_path_buf(), Some(entry_name(entry, path)?.into_bytes()))
         }
         EntryKind::File | EntryKind::Symlink => {
-            let name = path.file_name().and_then(|name| name.to_str());
-            let name = name.ok_or_else(|| unnamed(path))?;
+            let name = path.file_name().ok_or_else(|| unnamed(path))?;
             // The parent of a plain name is "", which stands for the current directory.
             let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-            (parent.unwrap_or(Path::new(".")).to_path_buf(), Some(name.to_string()))
+            (parent.unwrap_or(Path::new(".")).to_path_buf(), Some(name.as_bytes().to_vec()))
         }
     })
+}
+
+/// Returns whether a path can stand for a directory alone: `/` and `/.` at its end ask the system for one.
+fn asks_for_directory(path: &Path) -> bool {
+    let path = path.as_os_str().as_bytes();
+    path.ends_with(b"/") || path.ends_with(b"/.")
 }
 
 /// Refuses a target that is a device, pipe or socket, or a link to anything but a directory: replacing one is
 /// a slip more often than a wish (`/dev/stdout` is such a link), and writing through it is never safe. Only a
 /// link that is to be restored may replace a link.
 fn refuse_unsuitable(entry: &Entry, path: &Path) -> Result<()> {
+    // What is no directory and is asked for as one (ENOTDIR) is refused as the place of what is restored.
     let Ok(found) = fs::symlink_metadata(path) else { return Ok(()) };
     let leads_to = fs::metadata(path);
     if found.is_file() || leads_to.as_ref().is_ok_and(fs::Metadata::is_dir) {

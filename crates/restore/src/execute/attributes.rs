@@ -10,7 +10,7 @@ use rustix::fs::{OFlags, Stat};
 use super::{Worker, is_fatal};
 use crate::destination::compare::open_file;
 use crate::destination::{Identity, handles, look};
-use crate::kept::{Keeping, Noted};
+use crate::kept::{Keeping, Noted, path_in};
 use crate::outcome::Unset;
 use crate::plan::items::SmallEntry;
 use crate::reason::{Operation, Reason};
@@ -56,7 +56,7 @@ impl Worker<'_> {
         let noted = |Waiting { entry, found }: &Waiting| {
             let modified = self.metadata.adjusted(&entry.attributes, found).modified;
             let then = (modified.seconds(), modified.nanoseconds());
-            Noted { path: entry.path().into_bytes(), found: *found, then }
+            Noted { path: path_in(&entry.directory, &entry.name), found: *found, then }
         };
         let noted: Vec<_> = waiting.iter().map(noted).collect();
         match kept.attributes(&noted) {

@@ -49,7 +49,7 @@ impl Worker<'_> {
 
     /// Finishes an entry that a shard has written.
     fn finish_entry(&mut self, entry: &SmallEntry) {
-        let path = entry.directory.path_of(&entry.name);
+        let path = entry.path();
         let taken = self.take_share(entry).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => Reason::NotWritten,
             _ => error.into(),
@@ -74,7 +74,7 @@ impl Worker<'_> {
         let stat = look(directory.as_fd(), &*entry.name)?.ok_or(io::ErrorKind::NotFound)?;
         if entry.symlink {
             let unset =
-                self.metadata.correct_symlink(directory.as_fd(), &entry.name, &stat, &entry.attributes)?;
+                self.metadata.correct_symlink(directory.as_fd(), &*entry.name, &stat, &entry.attributes)?;
             self.shared.tally.unset(unset, || entry.path());
             return Ok(0);
         }
@@ -86,7 +86,7 @@ impl Worker<'_> {
             self.shared.tally.unset(Unset::of(&stat, &entry.attributes), || entry.path());
             return Ok(size(&stat));
         }
-        let (file, stat) = open_file(directory.as_fd(), &entry.name, OFlags::RDONLY)?;
+        let (file, stat) = open_file(directory.as_fd(), &*entry.name, OFlags::RDONLY)?;
         let unset = self.metadata.correct_file(file.as_fd(), &entry.attributes)?;
         self.shared.tally.unset(unset, || entry.path());
         self.sync(&file)?;

@@ -14,7 +14,7 @@ impl Worker<'_> {
     /// Removes what an interrupted restore left of an entry, if that is still to be done.
     pub(super) fn discard(&mut self, entry: &SmallEntry) {
         if entry.discard {
-            self.discard_by_name(&entry.directory, entry.name.as_bytes());
+            self.discard_by_name(&entry.directory, &entry.name);
         }
     }
 

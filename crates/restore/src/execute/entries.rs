@@ -5,21 +5,27 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use kopia_repository::Defect;
 use rustix::fs::{AtFlags, OFlags};
+use rustix::io::Errno;
 
+use super::worker::Failure;
 use super::{Worker, is_fatal};
 use crate::Durability;
 use crate::decide::existing::Candidates;
-use crate::destination::close;
+use crate::destination::naming::Act;
+use crate::destination::{close, look};
 use crate::outcome::Unset;
 use crate::plan::items::SmallEntry;
 use crate::plan::room::{Finished, Postponed};
 use crate::reason::Reason;
 
+/// The longest target that a link can have on Linux, in bytes.
+const LONGEST_TARGET: usize = 4095;
+
 impl Worker<'_> {
     /// Writes and finishes a small file or link.
     pub(super) fn small(&mut self, entry: &SmallEntry, plain: Result<&[u8], Reason>) {
         let path = || entry.path();
-        match plain {
+        match plain.and_then(|bytes| if entry.symlink { as_link_target(bytes) } else { Ok(bytes) }) {
             Err(reason) => {
                 self.discard(entry);
                 self.shared.tally.problem(path(), reason);
@@ -39,7 +45,7 @@ impl Worker<'_> {
                             self.file_is_there(entry, bytes.len() as u64, 0);
                         }
                     }
-                    Err(error) if self.shared.room.may_postpone(&error) => {
+                    Err(Failure { error, .. }) if self.shared.room.may_postpone(&error) => {
                         let (entry, found) = (entry.clone(), Candidates::default());
                         return self
                             .shared
@@ -47,24 +53,27 @@ impl Worker<'_> {
                             .postpone(Postponed::Entry { entry, found, takes: None }, &error);
                     }
                     // Its directory could not be made, and that is reported when the directory is finished.
-                    Err(error) if entry.directory.is_lost() && !is_fatal(&error) => {}
-                    Err(error) => self.entry_failed(entry, error),
+                    Err(failure) if entry.directory.is_lost() && !is_fatal(&failure.error) => {}
+                    Err(failure) => self.entry_failed(entry, failure),
                 }
             }
         }
         self.child_done(entry.directory.clone());
     }
 
-    fn file(&mut self, entry: &SmallEntry, bytes: &[u8]) -> io::Result<Unset> {
+    fn file(&mut self, entry: &SmallEntry, bytes: &[u8]) -> Result<Unset, Failure> {
         let directory = self.handles.open(&entry.directory)?;
-        let file = self.metadata.create(directory.as_fd(), &entry.name, &entry.attributes, OFlags::WRONLY)?;
+        let file = self
+            .metadata
+            .create(directory.as_fd(), &*entry.name, &entry.attributes, OFlags::WRONLY)
+            .map_err(Failure::making)?;
         let filled = self.fill(&file, entry, bytes);
         let closed = close(file);
         let result = filled.and_then(|unset| closed.map(|()| unset));
         if result.is_err() {
             let _ = rustix::fs::unlinkat(&*directory, &*entry.name, AtFlags::empty());
         }
-        result
+        Ok(result?)
     }
 
     fn fill(&mut self, file: &OwnedFd, entry: &SmallEntry, bytes: &[u8]) -> io::Result<Unset> {
@@ -76,15 +85,19 @@ impl Worker<'_> {
         Ok(unset)
     }
 
-    fn symlink(&mut self, entry: &SmallEntry, target: &[u8]) -> io::Result<Unset> {
+    fn symlink(&mut self, entry: &SmallEntry, target: &[u8]) -> Result<Unset, Failure> {
         let directory = self.handles.open(&entry.directory)?;
-        // An empty target or one with NUL is refused by the system, and that is what is reported.
-        rustix::fs::symlinkat(target, &*directory, &*entry.name)?;
-        let result = self.metadata.finish_symlink(directory.as_fd(), &entry.name, &entry.attributes);
+        if let Err(errno) = rustix::fs::symlinkat(target, &*directory, &*entry.name) {
+            // XFS takes targets of 1,024 bytes, ext4 those that fit into a block.
+            let is_of_target = errno == Errno::NAMETOOLONG && look(directory.as_fd(), &*entry.name).is_ok();
+            let act = if is_of_target { Act::Link } else { Act::Make };
+            return Err(Failure { act, error: errno.into() });
+        }
+        let result = self.metadata.finish_symlink(directory.as_fd(), &*entry.name, &entry.attributes);
         if result.is_err() {
             let _ = rustix::fs::unlinkat(&*directory, &*entry.name, AtFlags::empty());
         }
-        result
+        Ok(result?)
     }
 
     pub(super) fn sync(&self, file: &OwnedFd) -> io::Result<()> {
@@ -126,7 +139,18 @@ impl Worker<'_> {
     fn compare_length(&self, entry: &SmallEntry, length: u64) {
         if length != entry.size {
             let reason = Defect::Length { found: length, stated: entry.size };
-            self.shared.tally.problem(entry.directory.path_of(&entry.name), reason);
+            self.shared.tally.problem(entry.path(), reason);
         }
     }
+}
+
+/// Refuses what no system takes as the target of a link.
+fn as_link_target(target: &[u8]) -> Result<&[u8], Reason> {
+    if target.is_empty() || target.contains(&0) {
+        return Err(Defect::LinkTarget.into());
+    }
+    if target.len() > LONGEST_TARGET {
+        return Err(Defect::LongTarget.into());
+    }
+    Ok(target)
 }

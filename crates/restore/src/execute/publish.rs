@@ -54,7 +54,7 @@ impl Worker<'_> {
         }
     }
 
-    fn publish_entry(&mut self, directory: &Arc<Directory>, name: &str) -> io::Result<()> {
+    fn publish_entry(&mut self, directory: &Arc<Directory>, name: &[u8]) -> io::Result<()> {
         let staged = self.handles.open(directory)?;
         let existing = self.in_target.open(self.shared.target.directory.as_fd(), directory)?;
         replace(staged.as_fd(), existing.as_fd(), name, self.shared.options.newer)?;
@@ -83,7 +83,7 @@ impl Worker<'_> {
 
 /// Replaces a file or link by what is finished, in one step unless that is a directory. A directory is
 /// replaced at the end only, and with `newer` what was changed meanwhile is left to it.
-fn replace(from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &str, newer: bool) -> io::Result<()> {
+fn replace(from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &[u8], newer: bool) -> io::Result<()> {
     if let Some(there) = look(to, name)? {
         if is_directory(&there) {
             return Err(Errno::ISDIR.into());

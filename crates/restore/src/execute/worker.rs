@@ -21,8 +21,8 @@ use crate::destination::existing::InTarget;
 use crate::destination::handles::{self, Handles};
 use crate::destination::leftover::Leftover;
 use crate::destination::metadata::Metadata;
-use crate::destination::naming::{Made, refusal};
-use crate::destination::partial;
+use crate::destination::naming::{Act, Made, refusal};
+use crate::destination::{partial, sync_directory};
 use crate::on_panic::AbortOnPanic;
 use crate::open_files::OpenFiles;
 use crate::plan::batch::{Batch, ContentRef, Step};
@@ -312,7 +312,7 @@ impl<'a> Worker<'a> {
                 if let Some(parent) = &directory.parent {
                     parent.one_staged();
                     if directory.replaces() {
-                        let (directory, name) = (parent.clone(), directory.name().into());
+                        let (directory, name) = (parent.clone(), directory.name().as_bytes().into());
                         self.shared.room.keep_finished(|| Finished::Entry { directory, name });
                     }
                 }
@@ -325,7 +325,7 @@ impl<'a> Worker<'a> {
                 let unset = self.metadata.finish_directory(handle.as_fd(), &directory.attributes)?;
                 self.shared.tally.unset(unset, || directory.path_of(""));
                 if self.shared.options.sync == Durability::Files {
-                    rustix::fs::fsync(&*handle)?;
+                    sync_directory(&*handle)?;
                 }
             }
         }
@@ -337,27 +337,55 @@ impl<'a> Worker<'a> {
     }
 
     /// Reports that an entry could not be written, or ends the restore if no entry could.
-    pub(super) fn entry_failed(&self, entry: &SmallEntry, error: io::Error) {
+    pub(super) fn entry_failed(&self, entry: &SmallEntry, failure: impl Into<Failure>) {
         let made = if entry.symlink { Made::Symlink } else { Made::File };
-        self.failed(entry.path(), made, &entry.name, error, 0);
+        self.failed(entry.path(), made, &String::from_utf8_lossy(&entry.name), failure.into(), 0);
     }
 
     fn directory_failed(&self, directory: &Arc<Directory>, error: io::Error) {
-        let below = if directory.failure().is_some() { directory.below } else { 0 };
-        self.failed(directory.path_of(""), Made::Directory, directory.name(), error, below);
+        let (act, below) = match directory.failure() {
+            Some(_) => (Act::Make, directory.below),
+            None => (Act::Fill, 0),
+        };
+        let failure = Failure { act, error };
+        self.failed(directory.path_of(""), Made::Directory, directory.name(), failure, below);
     }
 
-    fn failed(&self, path: String, made: Made, name: &str, error: io::Error, below: u64) {
+    fn failed(&self, path: String, made: Made, name: &str, Failure { act, error }: Failure, below: u64) {
         let errno = Errno::from_io_error(&error);
         let reason = match errno {
             _ if is_fatal(&error) => {
                 return self.shared.give_up(self.shared.target.error("cannot be written any more", error));
             }
-            Some(Errno::EXIST) if !self.shared.folding.is_nothing() => Reason::NameTaken { by: None },
-            Some(Errno::EXIST) => Refused { name: name.into(), why: Refusal::Doubled, object: None }.into(),
-            _ => errno.and_then(|errno| refusal(made, name, errno)).unwrap_or_else(|| error.into()),
+            Some(Errno::EXIST) if act == Act::Make && !self.shared.folding.is_nothing() => {
+                Reason::NameTaken { by: None }
+            }
+            Some(Errno::EXIST) if act == Act::Make => {
+                Refused { name: name.into(), why: Refusal::Doubled, object: None }.into()
+            }
+            _ => errno.and_then(|errno| refusal(act, made, name, errno)).unwrap_or_else(|| error.into()),
         };
         self.shared.tally.lost(path, reason, below);
+    }
+}
+
+/// Why an entry could not be written.
+pub(super) struct Failure {
+    /// What was being done.
+    pub(super) act: Act,
+    pub(super) error: io::Error,
+}
+
+impl Failure {
+    /// Says that the entry could not even be made.
+    pub(super) fn making(error: io::Error) -> Self {
+        Self { act: Act::Make, error }
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self { act: Act::Fill, error }
     }
 }
 

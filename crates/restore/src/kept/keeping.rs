@@ -124,8 +124,8 @@ impl Keeping {
                 }
             }
         }
-        let label = target.name.clone().or_else(|| Some(path.file_name()?.to_string_lossy().into_owned()));
-        let label = label.unwrap_or_else(|| "root".into());
+        let label = target.name.as_deref().or_else(|| path.file_name().map(OsStrExt::as_bytes));
+        let label = String::from_utf8_lossy(label.unwrap_or(b"root"));
         let began = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs() as i64);
         let time = Timestamp::new(began, 0).unwrap_or_default().to_string().replace(['-', ':'], "");
         let label = format!("{PREFIX}{}-{time}", cut(&label));

@@ -7,6 +7,7 @@ use kopia_repository::{Entry, Repository};
 use super::batch::Batch;
 use super::checks::Checks;
 use super::room::Room;
+use crate::destination::directory::Directory;
 use crate::destination::folding::Folding;
 use crate::destination::metadata::Attributes;
 use crate::destination::metadata::keep::Creator;
@@ -84,11 +85,12 @@ impl Context<'_> {
         self.crew.stopped()
     }
 
-    /// Returns what a directory gets that nothing but the name of an entry asks for.
-    pub(crate) fn of_directory(&self, entry: &Entry) -> Attributes {
+    /// Returns what a directory in `parent` gets that nothing but the name of an entry asks for.
+    pub(crate) fn of_directory(&self, entry: &Entry, parent: &Directory) -> Attributes {
         let described = || Attributes::of(entry, self.options);
+        let above = parent.parent.as_ref().map(|_| &parent.attributes);
         self.destination.map_or_else(described, |destination| {
-            destination.defaults.of_directory(entry, &self.options.owners)
+            destination.defaults.of_directory(entry, &self.options.owners, above)
         })
     }
 

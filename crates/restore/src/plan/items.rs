@@ -16,7 +16,8 @@ pub(crate) use large::LargeFile;
 #[derive(Debug, Clone)]
 pub(crate) struct SmallEntry {
     pub(crate) directory: Arc<Directory>,
-    pub(crate) name: Box<str>,
+    /// Its name, which need not be UTF-8 where the caller gave it.
+    pub(crate) name: Box<[u8]>,
     pub(crate) attributes: Attributes,
     /// The size that its entry states, in bytes.
     pub(crate) size: u64,
@@ -35,7 +36,7 @@ pub(crate) struct SmallEntry {
 impl SmallEntry {
     /// Returns its path below the root of the restore.
     pub(crate) fn path(&self) -> String {
-        self.directory.path_of(&self.name)
+        self.directory.path_of(&String::from_utf8_lossy(&self.name))
     }
 }
 

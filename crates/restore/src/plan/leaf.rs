@@ -27,7 +27,7 @@ impl Planner<'_> {
     pub(super) fn leaf(
         &mut self,
         directory: &Arc<Directory>,
-        name: &str,
+        name: &[u8],
         entry: &Entry,
         mut found: Candidates,
     ) {
@@ -36,7 +36,7 @@ impl Planner<'_> {
             return;
         }
         if let Some(stub) = entry.stub() {
-            self.context.tally.stub(directory.path_of(name), stub);
+            self.context.tally.stub(directory.path_of(&String::from_utf8_lossy(name)), stub);
         }
         directory.expect_one();
         let mut small = SmallEntry {
@@ -298,14 +298,14 @@ impl Planner<'_> {
 
     /// A file whose contents cannot even be named.
     fn lost(&mut self, entry: SmallEntry, reason: Reason) {
-        self.problem(&entry.directory, &entry.name, reason);
+        self.problem(&entry.directory, &String::from_utf8_lossy(&entry.name), reason);
         self.without(entry);
     }
 
     /// Goes on without an entry, of which nothing is to be left in the staging tree.
     fn without(&mut self, entry: SmallEntry) {
         if entry.discard {
-            self.batch.chores.push(Chore::Discard(entry.directory, vec![entry.name.as_bytes().into()]));
+            self.batch.chores.push(Chore::Discard(entry.directory, vec![entry.name]));
         } else {
             self.child_done(entry.directory);
         }

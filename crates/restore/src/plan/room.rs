@@ -67,7 +67,7 @@ impl Postponed {
 #[derive(Debug)]
 pub(crate) enum Finished {
     /// An entry of a directory that the target has, which replaces something else than a directory.
-    Entry { directory: Arc<Directory>, name: Box<str> },
+    Entry { directory: Arc<Directory>, name: Box<[u8]> },
     /// The staged part of a directory that the target has: all that goes into it is staged or was moved
     /// already.
     Directory(Arc<Directory>),

@@ -81,8 +81,9 @@ impl Visitor for Planner<'_> {
             return ControlFlow::Continue(());
         }
         let left = self.note(&parent.attached, &entry);
-        match self.visit.there.found(&self.context, entry.name(), &entry, left) {
-            Ok(found) => self.leaf(&parent.attached, entry.name(), &entry, found),
+        let name = entry.name().as_bytes();
+        match self.visit.there.found(&self.context, name, &entry, left) {
+            Ok(found) => self.leaf(&parent.attached, name, &entry, found),
             Err(reason) => self.lose(&parent.attached, &entry, reason),
         }
         ControlFlow::Continue(())

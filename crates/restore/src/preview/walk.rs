@@ -75,8 +75,9 @@ impl<'a, V: FnMut(&Change)> DryRun<'a, V> {
         let ground = if target.is_some() { None } else { path.ancestors().find_map(open) };
         let stat = target.as_ref().and_then(|target| rustix::fs::fstat(&**target).ok());
         let device = stat.map(|stat| stat.st_dev);
-        let creator = target.as_ref().map_or_else(Creator::of_process, Creator::expected_in);
         let existing = target.as_deref().or(ground.as_ref());
+        // A target that is to be made lies on the same file system, and inherits the same group.
+        let creator = existing.map_or_else(Creator::of_process, Creator::expected_in);
         let block = existing.and_then(|existing| rustix::fs::fstatvfs(existing).ok());
         let block = block.map_or(4096, |stat| stat.f_frsize);
         let free = existing.map(Space::free);
@@ -137,14 +138,14 @@ impl<'a, V: FnMut(&Change)> DryRun<'a, V> {
     }
 
     /// Looks at a snapshot that is a file or link, which gets this name.
-    pub(super) fn single(&mut self, entry: &Entry, name: &str) {
+    pub(super) fn single(&mut self, entry: &Entry, name: &[u8]) {
         self.note(entry);
         let attached = PendingDir { handle: self.target.clone(), ..PendingDir::default() };
         let (trail, scope) = (Trail::root(None), Scope::default());
         let directory = Walked { trail, is_whole: true, scope, attached };
         self.leaf(&directory, name, entry);
-        let placeholder =
-            directory.attached.handle.as_ref().and_then(|handle| placeholder::of(handle.as_fd(), name));
+        let handle = directory.attached.handle.as_ref().zip(str::from_utf8(name).ok());
+        let placeholder = handle.and_then(|(handle, name)| placeholder::of(handle.as_fd(), name));
         placeholder.iter().for_each(|name| self.deleted(directory.path_of(name)));
     }
 

@@ -61,6 +61,8 @@ pub enum Unfit {
     NameLength,
     /// A symbolic link.
     Symlink,
+    /// What a symbolic link leads to, for its length.
+    LinkLength,
     /// A file of its size.
     Size,
 }
@@ -72,6 +74,7 @@ impl Unfit {
             Self::Name => "unfit_name",
             Self::NameLength => "unfit_name_length",
             Self::Symlink => "unfit_symlink",
+            Self::LinkLength => "unfit_link_length",
             Self::Size => "unfit_size",
         }
     }
@@ -83,6 +86,7 @@ impl fmt::Display for Unfit {
             Self::Name => "the target's file system does not take this name",
             Self::NameLength => "the target's file system does not take a name of this length",
             Self::Symlink => "the target's file system takes no symbolic links",
+            Self::LinkLength => "the target's file system takes no symbolic link to a path of this length",
             Self::Size => "the target's file system takes no file of this size",
         })
     }
@@ -109,6 +113,8 @@ pub enum NotDeleted {
     UnreadInBackup,
     /// The snapshot has only a stub of it, or a file by the name of one that cannot be read.
     OnlyStub,
+    /// Its name is not UTF-8, and the snapshot has it with U+FFFD (�) in place of bytes.
+    InexactName,
 }
 
 impl NotDeleted {
@@ -123,6 +129,7 @@ impl NotDeleted {
             Self::UnnamedErrors => "unnamed_errors",
             Self::UnreadInBackup => "unread_in_backup",
             Self::OnlyStub => "only_stub",
+            Self::InexactName => "inexact_name",
         }
     }
 
@@ -154,6 +161,9 @@ impl fmt::Display for NotDeleted {
             ),
             Self::UnreadInBackup => f.write_str("the backup could not read it, so it is not deleted"),
             Self::OnlyStub => f.write_str("the snapshot has only a stub of it, so it is not deleted"),
+            Self::InexactName => f.write_str(
+                "the snapshot has it with \u{fffd} in place of bytes of its name, so it is not deleted",
+            ),
         }
     }
 }

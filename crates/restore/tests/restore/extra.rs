@@ -1,6 +1,8 @@
 //! What the snapshot does not have, deleted where that is asked for.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use kopia_repository::Entry;
@@ -48,6 +50,43 @@ fn extras_go_and_nothing_outside() {
     let outcome = mirror(&place, &root, false);
     assert_eq!((outcome.deleted, outcome.kept), (1, 2));
     assert_eq!(names(&place.path("target")), ["d", "f"]);
+}
+
+#[test]
+fn what_the_snapshot_has_without_the_bytes_of_its_name_is_no_extra() {
+    let place = Place::new();
+    let root = place.root("repo", |writer| {
+        let bytes = writer.file(b"hello");
+        let summary = r#"{"numIgnoredErrors":1,"errors":[{"path":"s\ufffd","error":"no"}]}"#;
+        let stub =
+            r#"{"info":"i","error":"e","entry":{"name":"a\ufffd","type":"f","mode":"0644","obj":"0a1b"}}"#;
+        let stub = file(".INVALID.a\u{fffd}", &writer.file(stub.as_bytes()), stub.len());
+        let hello = file("caf\u{fffd}", &bytes, 5);
+        let list =
+            format!(r#"{{"stream":"kopia:directory","entries":[{stub},{hello}],"summary":{summary}}}"#);
+        folder("data", &writer.object(Some('k'), list.as_bytes()).to_string())
+    });
+    fs::create_dir(place.path("target")).unwrap();
+    let live = |name: &[u8]| place.path("target").join(OsStr::from_bytes(name));
+    for name in [&b"caf\xe9"[..], b"s\xff", b"a\xff", b"extra\xff"] {
+        fs::write(live(name), "the only copy").unwrap();
+    }
+    let mut options = Options::default();
+    options.delete_extra = true;
+    let seen = kopia_restore::preview(&root, place.path("target"), &options, |_| ()).unwrap();
+    let outcome = mirror(&place, &root, false);
+    for problems in [&seen.problems, &outcome.problems] {
+        let told = problems.iter().map(|problem| (&*problem.path, problem.reason.word()));
+        let expected =
+            [("a\u{fffd}", "only_stub"), ("caf\u{fffd}", "inexact_name"), ("s\u{fffd}", "unread_in_backup")];
+        assert_eq!(told.collect::<Vec<_>>(), expected);
+    }
+    assert_eq!((seen.deleted, outcome.deleted), (1, 1));
+    for name in [&b"caf\xe9"[..], b"s\xff", b"a\xff"] {
+        assert_eq!(fs::read(live(name)).unwrap(), b"the only copy");
+    }
+    assert_eq!(fs::read(live("caf\u{fffd}".as_bytes())).unwrap(), b"hello");
+    assert!(!live(b"extra\xff").exists());
 }
 
 #[test]

@@ -186,6 +186,30 @@ fn a_link_longer_than_a_content_is_no_file() {
 }
 
 #[test]
+fn targets_that_no_link_can_have_are_told_from_names_that_no_file_system_takes() {
+    let place = Place::new();
+    let root = place.root("repo", |writer| {
+        let targets = [&b""[..], b"a\0b", &[b'x'; 4096], &[b'x'; 4095]];
+        let [empty, nul, long, longest] = targets.map(|target| writer.file(target));
+        // One that Windows would not take, either.
+        let entries =
+            [link("a:empty", &empty), link("long", &long), link("longest", &longest), link("nul", &nul)];
+        folder("data", &writer.directory(&entries))
+    });
+    let outcome = place.restore(&root, "target");
+    let told: Vec<_> =
+        outcome.problems.iter().map(|problem| (&*problem.path, problem.reason.word())).collect();
+    let expected = [("a:empty", "bad_link_target"), ("long", "long_link_target"), ("nul", "bad_link_target")];
+    if told.len() == 4 {
+        // A file system of small blocks.
+        assert_eq!(told[2], ("longest", "unfit_link_length"));
+    } else {
+        assert_eq!(told, expected);
+        assert_eq!(fs::read_link(place.path("target/longest")).unwrap().as_os_str().len(), 4095);
+    }
+}
+
+#[test]
 fn lists_whose_lists_are_themselves_end() {
     let place = Place::new();
     let root = place.root("repo", |writer| {

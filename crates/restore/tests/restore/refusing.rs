@@ -69,12 +69,13 @@ fn restore(root: &Entry, target: &Path, options: &Options) -> Outcome {
     kopia_restore::restore(root, target, options).unwrap()
 }
 
-const ANSWERS: [Option<Errno>; 6] = [
+const ANSWERS: [Option<Errno>; 7] = [
     Some(Errno::PERM),
     Some(Errno::ACCESS),
     Some(Errno::OPNOTSUPP),
     Some(Errno::NOSYS),
     Some(Errno::INVAL),
+    Some(Errno::OVERFLOW),
     None,
 ];
 
@@ -258,6 +259,29 @@ fn what_cannot_be_forced_to_disk_is_an_error() {
     let target = place.path("unasked");
     let refused = [(Call::Fsync, Some(Errno::IO)), (Call::Syncfs, Some(Errno::IO))];
     refusing(&refused, || assert_eq!(restore(&root, &target, &Options::default()).problem_count, 0));
+}
+
+#[test]
+fn folders_that_cannot_be_forced_to_disk_are_restored_and_a_sync_says_nothing_of_names() {
+    let place = Place::in_memory();
+    let nested = place.root("folders", |writer| {
+        let inner = writer.directory(&[folder("e", &writer.directory(&[]))]);
+        folder("data", &writer.directory(&[folder("d", &inner)]))
+    });
+    let root = tree(&place);
+    let options = Options::default_with(|options| options.sync = Durability::Files);
+    for errno in [Errno::INVAL, Errno::BADF, Errno::NOSYS, Errno::OPNOTSUPP] {
+        let refused = [(Call::Fsync, Some(errno))];
+        let target = place.path(&format!("folders {errno:?}"));
+        let Some(outcome) = refusing(&refused, || restore(&nested, &target, &options)) else { return };
+        assert_eq!((outcome.directories, outcome.problem_count), (3, 0), "{:?}", problems(&outcome));
+        // Bytes of files that are not known to be on the disk are not restored.
+        let outcome = refusing(&refused, || restore(&root, &place.path(&format!("{errno:?}")), &options));
+        let outcome = outcome.unwrap();
+        assert_eq!((outcome.files, outcome.problem_count), (0, 5), "{:?}", problems(&outcome));
+        let words: Vec<_> = outcome.problems.iter().map(|problem| problem.reason.word()).collect();
+        assert_eq!(words, ["system_error"; 5], "{errno:?}");
+    }
 }
 
 /// The repository of the public reports, with its own list of what is right.

@@ -1,7 +1,7 @@
 //! Names with `/`: restored below the target, part by part, and never outside it.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 
 use kopia_repository::Defect;
 use kopia_repository::Entry;
@@ -90,6 +90,32 @@ fn they_are_restored_part_by_part_and_found_at_rest() {
     let (seen, _) = actions(&place, &root, &Options::default());
     assert_eq!((seen.written, seen.kept), (0, 6));
     assert_restored(&place);
+}
+
+#[test]
+fn folders_that_only_names_have_inherit_setgid_as_any_that_is_made() {
+    let place = Place::new();
+    let root = root(&place);
+    let mode = |name: &str| fs::metadata(place.path(name)).unwrap().mode() & 0o7777;
+    fs::create_dir(place.path("target")).unwrap();
+    chown(place.path("target"), None, Some(rustix::process::getegid().as_raw())).unwrap();
+    for (before, has_setgid) in [(0o2775, true), (0o775, false)] {
+        fs::set_permissions(place.path("target"), fs::Permissions::from_mode(before)).unwrap();
+        fs::create_dir(place.path("target/made")).unwrap();
+        let expected = mode("target/made");
+        fs::remove_dir(place.path("target/made")).unwrap();
+        assert_eq!(expected & 0o2000 != 0, has_setgid);
+        let outcome = restore(&place, &root, |options| options.root_attributes = false);
+        assert_eq!((outcome.notes.special_bits, outcome.notes.modes), (0, 0));
+        for name in ["target/var", "target/var/lib"] {
+            assert_eq!(mode(name), expected & 0o7755, "{name} in {before:o}");
+        }
+        // The snapshot has this one, and says what it is like.
+        assert_eq!(mode("target/dev"), 0o755);
+        for name in ["target/var", "target/dev"] {
+            fs::remove_dir_all(place.path(name)).unwrap();
+        }
+    }
 }
 
 #[test]

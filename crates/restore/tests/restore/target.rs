@@ -1,6 +1,8 @@
 //! The target itself, from its creation to its final mode.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::Path;
 use std::sync::Mutex;
@@ -9,8 +11,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use kopia_repository::Entry;
 use kopia_repository::Shard;
 use kopia_restore::{Error, Observer, Options, Portion};
+use kopia_testkit::writer::RepositoryWriter;
+use rustix::fs::{FileType, Mode};
 
-use crate::common::{Place, assert_same, file, folder, names};
+use crate::common::{Place, assert_same, file, folder, link, names};
 
 fn root(place: &Place) -> Entry {
     place.root("repo", |writer| {
@@ -177,6 +181,73 @@ fn links_to_anything_but_a_folder_are_no_target() {
     kopia_restore::restore(&root, place.path("to-folder"), &Options::default()).unwrap();
     kopia_restore::restore(&root, place.path("plain"), &Options::default()).unwrap();
     assert_same(&place.path("plain"), &place.path("real"));
+}
+
+#[test]
+fn a_dot_at_the_end_asks_for_a_folder_as_a_slash_does() {
+    let place = Place::new();
+    let file = root(&place).at("a").unwrap();
+    fs::write(place.path("precious"), b"precious").unwrap();
+    symlink("precious", place.path("link")).unwrap();
+    symlink("nowhere", place.path("broken")).unwrap();
+    let mode = Mode::RUSR | Mode::WUSR;
+    rustix::fs::mknodat(rustix::fs::CWD, place.path("pipe"), FileType::Fifo, mode, 0).unwrap();
+    for end in ["/", "/.", "/./."] {
+        for name in ["precious", "link", "broken", "pipe"] {
+            let inode = || fs::symlink_metadata(place.path(name)).unwrap().ino();
+            let (before, target) = (inode(), place.path(&format!("{name}{end}")));
+            let shown = kopia_restore::preview(&file, &target, &Options::default(), |_| {}).unwrap_err();
+            let restored = kopia_restore::restore(&file, &target, &Options::default()).unwrap_err();
+            for refused in [shown, restored] {
+                assert!(matches!(refused, Error::NotADirectory { .. }), "{name}{end}: {refused}");
+            }
+            assert_eq!(inode(), before, "{name}{end}");
+        }
+        let target = place.path(&format!("new{}{end}", end.len()));
+        kopia_restore::restore(&file, &target, &Options::default()).unwrap();
+        assert_eq!(names(&target), ["a"], "{end}");
+    }
+    assert_eq!(fs::read(place.path("precious")).unwrap(), b"precious");
+}
+
+#[test]
+fn the_name_that_a_file_is_to_have_need_not_be_utf8() {
+    let place = Place::new();
+    let mut writer = RepositoryWriter::new().piece_size(1000);
+    let (small, large, to) = (writer.file(b"hello"), writer.file(&[7; 3003]), writer.file(b"nowhere"));
+    let entries = [file("large", &large, 3003), link("link", &to), file("small", &small, 5)];
+    let root = writer.directory(&entries);
+    writer.snapshot("app@host:/data", folder("data", &root));
+    let root = place.finish("repo", writer);
+    let at = |name: &str| place.path("in").join(OsStr::from_bytes(&[name.as_bytes(), b" \xe9"].concat()));
+    let mut options = Options::default();
+    let restore = |name: &str, options: &Options| {
+        let (entry, target) = (root.at(name).unwrap(), at(name));
+        let seen = kopia_restore::preview(&entry, &target, options, |_| {}).unwrap();
+        let outcome = kopia_restore::restore(&entry, &target, options).unwrap();
+        assert_eq!((seen.problem_count, outcome.problem_count), (0, 0), "{name}");
+        let written = outcome.files + outcome.symlinks;
+        assert_eq!((seen.written, seen.kept), (written, outcome.kept), "{name}");
+        (written, outcome.kept)
+    };
+    for name in ["small", "large", "link"] {
+        assert_eq!(restore(name, &options), (1, 0), "{name}");
+        assert_eq!(restore(name, &options), (0, 1), "{name}, at rest");
+    }
+    let all = || (fs::read(at("small")).unwrap(), fs::read(at("large")).unwrap());
+    let expected = (b"hello".to_vec(), vec![7; 3003]);
+    assert_eq!(all(), expected);
+    assert_eq!(fs::read_link(at("link")).unwrap().to_str(), Some("nowhere"));
+    assert_eq!(fs::read_dir(place.path("in")).unwrap().count(), 3);
+    options.in_place = true;
+    for (name, bytes) in [("small", &b"other"[..]), ("large", &[8; 3003])] {
+        fs::write(at(name), bytes).unwrap();
+        assert_eq!(restore(name, &options), (1, 0), "{name}, changed");
+    }
+    fs::write(at("small"), "kept").unwrap();
+    (options.in_place, options.keep_replaced) = (false, true);
+    assert_eq!(restore("small", &options), (1, 0), "kept");
+    assert_eq!(all(), expected);
 }
 
 #[test]

@@ -57,7 +57,8 @@ pub(super) fn the_file(args: &args::Restore, selection: Selection) -> Result<Sel
 /// Returns the options with the image as target, and holes where the disk has zeros.
 pub(super) fn with_image(args: Cow<'_, args::Restore>) -> Result<Cow<'_, args::Restore>, Failure> {
     let Some(image) = args.disk.image.clone() else { return Ok(args) };
-    if image.is_dir() || image.as_os_str().as_encoded_bytes().ends_with(b"/") {
+    let path = image.as_os_str().as_encoded_bytes();
+    if image.is_dir() || path.ends_with(b"/") || path.ends_with(b"/.") {
         return Err(Failure::usage(format!("{} is a folder, and an image is a file", image.display())));
     }
     let mut args = args.into_owned();

@@ -9,14 +9,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::fs::{FileType, Stat, Uid};
 
 use super::preserve::Preserve;
-use super::{Attributes, SETUID_SETGID, has_owner, has_time};
+use super::{Attributes, SETGID, SETUID_SETGID, has_owner, has_time};
 use crate::Options;
 
 /// Permission bits that let others than the owner write.
 const GROUP_WRITE: u32 = 0o020;
 const OTHER_WRITE: u32 = 0o002;
-
-const SETGID: u32 = 0o2000;
 
 /// Whose the files are that this process makes, and what can be changed of that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use super::keep::Creator;
 use super::set::timestamps;
 use super::subject::is_refusal;
-use super::{Attributes, SPECIAL};
+use super::{Attributes, SETGID, SPECIAL};
 
 /// The defaults of the staging directory.
 ///
@@ -26,6 +26,8 @@ pub(crate) struct ProbedDefaults {
     pub(crate) creator: Creator,
     /// Permission bits that a new file does not get.
     masked: u32,
+    /// Setgid, if a new directory gets it here and keeps it when its mode is set.
+    inherited: u32,
     /// Whether times can be set, to the nanosecond.
     pub(super) exact_times: bool,
 }
@@ -35,25 +37,37 @@ impl ProbedDefaults {
     /// error.
     pub(crate) fn probe(staging: BorrowedFd<'_>) -> io::Result<Self> {
         let (name, file) = make(staging)?;
-        let probed = Self::of(&file);
+        let probed = Self::of(staging, &file);
         rustix::fs::unlinkat(staging, &*name, AtFlags::empty())?;
         probed
     }
 
-    fn of(file: &OwnedFd) -> io::Result<Self> {
+    fn of(staging: BorrowedFd<'_>, file: &OwnedFd) -> io::Result<Self> {
         let made = rustix::fs::fstat(file)?;
         let odd = Timestamp::new(1_000_000_000, 123_456_789).unwrap_or_default();
         let timed = rustix::fs::futimens(file, &timestamps(odd)).is_ok();
         let after = rustix::fs::fstat(file)?;
         let exact_times =
             timed && (after.st_mtime, after.st_mtime_nsec as u64) == (1_000_000_000, 123_456_789);
-        Ok(Self { creator: creator(file)?, masked: !made.st_mode & 0o777, exact_times })
+        let (creator, inherited) = (creator(file)?, inherited(staging, file)?);
+        Ok(Self { creator, masked: !made.st_mode & 0o777, inherited, exact_times })
     }
 
-    /// Returns what a directory gets that nothing but the name of an entry asks for.
-    pub(crate) fn of_directory(&self, entry: &Entry, owners: &Owners) -> Attributes {
+    /// Returns what a directory gets that nothing but the name of an entry asks for: what `mkdir` gives it.
+    ///
+    /// `above` is what the directory gets that it lies in, unless that is the target.
+    pub(crate) fn of_directory(
+        &self,
+        entry: &Entry,
+        owners: &Owners,
+        above: Option<&Attributes>,
+    ) -> Attributes {
         let (uid, gid) = owners.of_undescribed((self.creator.uid, self.creator.gid));
-        Attributes { mode: entry.mode() & !self.masked, uid, gid, modified: entry.modified() }
+        let hands_on = |above: &Attributes| above.mode & SETGID != 0 && above.gid == gid;
+        // It must not hand on another group than the one that it has inherited.
+        let inherits = gid == self.creator.gid && above.is_none_or(hands_on);
+        let inherited = if inherits { self.inherited } else { 0 };
+        Attributes { mode: entry.mode() & !self.masked | inherited, uid, gid, modified: entry.modified() }
     }
 
     /// Returns the permission bits that a new directory gets here.
@@ -103,6 +117,16 @@ pub(in crate::destination) fn creator_in(directory: BorrowedFd<'_>) -> io::Resul
     creator
 }
 
+/// Returns the setgid bit if new directories inherit it in a directory and it outlives `chmod`: that takes it
+/// from who is not in the group and lacks the capability FSETID.
+fn inherited(directory: BorrowedFd<'_>, file: &OwnedFd) -> io::Result<u32> {
+    let inherited = rustix::fs::fstat(directory)?.st_mode & SETGID;
+    if inherited == 0 || rustix::fs::fchmod(file, Mode::from_raw_mode(0o600 | inherited)).is_err() {
+        return Ok(0);
+    }
+    Ok(rustix::fs::fstat(file)?.st_mode & inherited)
+}
+
 fn creator(file: &OwnedFd) -> io::Result<Creator> {
     let made = rustix::fs::fstat(file)?;
     let other = if made.st_mode & 0o777 == 0o640 { 0o600 } else { 0o640 };
@@ -115,6 +139,7 @@ fn creator(file: &OwnedFd) -> io::Result<Creator> {
 mod tests {
     use std::fs::{self, File};
     use std::os::fd::AsFd;
+    use std::os::unix::fs::MetadataExt;
 
     use kopia_testkit::refuse::{Call, refusing};
 
@@ -129,6 +154,21 @@ mod tests {
             rustix::fs::fchmod(&file, Mode::from_raw_mode(mode)).unwrap();
             let ignored = refusing(&[(Call::Chmod, None)], || creator(&file).unwrap().sets_modes);
             assert!(ignored != Some(true) && creator(&file).unwrap().sets_modes, "{mode:o}");
+        }
+    }
+
+    #[test]
+    fn setgid_is_inherited_where_it_can_be_kept() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = File::open(place.path()).unwrap();
+        let own = fs::metadata(place.path()).unwrap();
+        let probe = || ProbedDefaults::probe(directory.as_fd()).unwrap().inherited;
+        assert_eq!(probe(), 0);
+        rustix::fs::fchown(&directory, None, Some(rustix::process::getegid())).unwrap();
+        rustix::fs::fchmod(&directory, Mode::from_raw_mode(own.mode() & 0o777 | SETGID)).unwrap();
+        assert_eq!(probe(), SETGID);
+        for answer in [Some(Errno::PERM), None] {
+            assert_ne!(refusing(&[(Call::Chmod, answer)], probe), Some(SETGID), "{answer:?}");
         }
     }
 

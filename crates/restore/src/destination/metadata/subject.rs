@@ -12,7 +12,7 @@ pub(super) enum Subject<'a> {
     File(BorrowedFd<'a>),
     Directory(BorrowedFd<'a>),
     /// The directory it lies in and its name: a symlink cannot be opened.
-    Symlink(BorrowedFd<'a>, &'a str),
+    Symlink(BorrowedFd<'a>, &'a [u8]),
 }
 
 /// What file systems treat differently.
@@ -70,9 +70,12 @@ impl Subject<'_> {
 
 /// Returns whether an error says that this attribute cannot be set here, and nothing of the entry's bytes.
 ///
-/// CIFS, Azure Files and FAT answer EPERM or EACCES, some FUSE file systems ENOSYS or EOPNOTSUPP, and EINVAL
+/// CIFS, Azure Files and FAT answer EPERM or EACCES, some FUSE file systems ENOSYS or EOPNOTSUPP. EINVAL
 /// stands for ids that the user namespace does not map and for modes and times that the file system cannot
-/// hold.
+/// hold, EOVERFLOW for ids that an idmapped mount or the file system's own user namespace does not map. No
+/// refusals of an attribute are EDQUOT and ENOSPC, which say that there is no room, and EROFS and EIO, which
+/// would hit the bytes as well.
 pub(in crate::destination) fn is_refusal(errno: Errno) -> bool {
-    matches!(errno, Errno::PERM | Errno::ACCESS | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL)
+    use Errno as E;
+    matches!(errno, E::PERM | E::ACCESS | E::OPNOTSUPP | E::NOSYS | E::INVAL | E::OVERFLOW)
 }

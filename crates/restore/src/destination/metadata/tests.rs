@@ -50,7 +50,8 @@ fn finish_all(refused: &[(Call, Option<Errno>)], mode: u32) -> Option<[Unset; 3]
 
 #[test]
 fn what_is_refused_is_told_and_nothing_fails() {
-    for errno in [Errno::PERM, Errno::ACCESS, Errno::OPNOTSUPP, Errno::NOSYS, Errno::INVAL] {
+    use Errno as E;
+    for errno in [E::PERM, E::ACCESS, E::OPNOTSUPP, E::NOSYS, E::INVAL, E::OVERFLOW] {
         let refused = ALL.map(|call| (call, Some(errno)));
         let Some([file, directory, symlink]) = finish_all(&refused, 0o4711) else { return };
         // A file can still be made with its permissions.
@@ -109,17 +110,20 @@ fn a_file_that_was_made_with_its_mode_needs_no_chmod() {
 }
 
 #[test]
-fn a_failing_disk_is_no_refusal() {
+fn a_failing_or_full_disk_is_no_refusal() {
     let place = tempfile::tempdir().unwrap();
     let directory = File::open(place.path()).unwrap();
-    for call in ALL {
-        let ended = refusing(&[(call, Some(Errno::IO))], || {
-            let mut metadata = metadata(&directory);
-            let name = format!("{call:?}");
-            let file = metadata.create(directory.as_fd(), &name, &wanted(0o4711), OFlags::WRONLY).unwrap();
-            metadata.finish_file(file.as_fd(), &wanted(0o4711)).map_err(|error| error.raw_os_error())
-        });
-        assert!(ended.is_none_or(|ended| ended == Err(Some(Errno::IO.raw_os_error()))), "{call:?}");
+    for errno in [Errno::IO, Errno::ROFS, Errno::DQUOT] {
+        for call in ALL {
+            let ended = refusing(&[(call, Some(errno))], || {
+                let mut metadata = metadata(&directory);
+                let name = format!("{call:?} {errno:?}");
+                let wanted = &wanted(0o4711);
+                let file = metadata.create(directory.as_fd(), &name, wanted, OFlags::WRONLY).unwrap();
+                metadata.finish_file(file.as_fd(), wanted).map_err(|error| error.raw_os_error())
+            });
+            assert!(ended.is_none_or(|ended| ended == Err(Some(errno.raw_os_error()))), "{call:?} {errno:?}");
+        }
     }
 }
 

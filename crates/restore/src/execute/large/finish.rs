@@ -15,7 +15,9 @@ use crate::destination::compare::size;
 use crate::destination::directory::Partial;
 use crate::destination::large::Handle;
 use crate::destination::leftover::Leftover;
+use crate::destination::naming::Act;
 use crate::destination::{close, handles, partial};
+use crate::execute::worker::Failure;
 use crate::execute::{Worker, is_fatal};
 use crate::lock;
 use crate::plan::items::Item;
@@ -47,6 +49,7 @@ impl Worker<'_> {
             self.finish_share(file, handle);
             return self.shared.checks.large_file_done();
         }
+        let act = if matches!(handle, Handle::Failed(_)) { Act::Make } else { Act::Fill };
         let takes = if let Handle::InPlace(own) = &handle { rustix::fs::fstat(own).ok() } else { None };
         // Blocks of 512 bytes, whatever the file system's unit is.
         let takes = takes.map(|stat| u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512));
@@ -90,10 +93,10 @@ impl Worker<'_> {
                 }
                 // That its directory could not be made is that directory's problem.
                 if is_fatal(&error) || !entry.directory.is_lost() {
-                    self.entry_failed(entry, handles::copy(&error));
+                    self.entry_failed(entry, Failure { act, error: handles::copy(&error) });
                 }
             }
-            Err(reason) => self.shared.tally.problem(entry.directory.path_of(&entry.name), reason),
+            Err(reason) => self.shared.tally.problem(entry.path(), reason),
         }
         self.child_done(entry.directory.clone());
     }
@@ -248,7 +251,7 @@ impl Worker<'_> {
         });
         match result {
             Ok(temporary) => {
-                let (name, reason) = (entry.name.clone(), reason.clone());
+                let (name, reason) = (String::from_utf8_lossy(&entry.name).into(), reason.clone());
                 entry.directory.add_partial(Partial { name, temporary, reason, lost });
                 entry.directory.one_staged();
                 true

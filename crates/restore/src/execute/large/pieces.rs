@@ -112,7 +112,7 @@ impl Worker<'_> {
         }
         if file.found.left == Leftover::Usable {
             let left = self.handles.open(&file.entry.directory).and_then(|directory| {
-                let open = || open_file(directory.as_fd(), &file.entry.name, OFlags::RDWR);
+                let open = || open_file(directory.as_fd(), &*file.entry.name, OFlags::RDWR);
                 let opened = open().or_else(|error| match error.kind() {
                     // It may have its final mode already.
                     io::ErrorKind::PermissionDenied => {
@@ -140,12 +140,12 @@ impl Worker<'_> {
         let (root, entry) = (self.shared.target.directory.as_fd(), &file.entry);
         let directory = self.in_target.open(root, &entry.directory).ok()?;
         if self.shared.options.in_place
-            && let Ok((old, stat)) = open_file(directory.as_fd(), &entry.name, OFlags::RDWR)
+            && let Ok((old, stat)) = open_file(directory.as_fd(), &*entry.name, OFlags::RDWR)
             && self.metadata.may_keep(&stat, &entry.attributes)
         {
             return Some(Handle::InPlace(old));
         }
-        let (old, stat) = open_file(directory.as_fd(), &entry.name, OFlags::RDONLY).ok()?;
+        let (old, stat) = open_file(directory.as_fd(), &*entry.name, OFlags::RDONLY).ok()?;
         if let Some(shared) = self.share(entry, &old) {
             return Some(Handle::Filled { file: shared, old: Some(old) });
         }
@@ -163,7 +163,7 @@ impl Worker<'_> {
         self.discard(entry);
         let directory = self.handles.open(&entry.directory).ok()?;
         let new =
-            self.metadata.create(directory.as_fd(), &entry.name, &entry.attributes, OFlags::RDWR).ok()?;
+            self.metadata.create(directory.as_fd(), &*entry.name, &entry.attributes, OFlags::RDWR).ok()?;
         if rustix::fs::ioctl_ficlone(&new, old).is_err() {
             self.shared.clones.store(false, Ordering::Relaxed);
             let _ = rustix::fs::unlinkat(&*directory, &*entry.name, AtFlags::empty());
@@ -260,7 +260,7 @@ impl Worker<'_> {
         self.discard(entry);
         let directory = self.handles.open(&entry.directory)?;
         let handle =
-            self.metadata.create(directory.as_fd(), &entry.name, &entry.attributes, OFlags::WRONLY)?;
+            self.metadata.create(directory.as_fd(), &*entry.name, &entry.attributes, OFlags::WRONLY)?;
         self.shared.bytes.reserve(&handle, entry.size);
         Ok(handle)
     }

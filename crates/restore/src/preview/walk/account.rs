@@ -116,6 +116,7 @@ mod tests {
     use kopia_repository::Repository;
     use kopia_storage::MemoryStore;
     use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
+    use rustix::fs::{Gid, Mode};
     use serde_json::json;
 
     use super::*;
@@ -144,6 +145,27 @@ mod tests {
         let Preview { notes, .. } = dry_run.preview;
         assert_eq!(notes.names, 1);
         (notes.owners, notes.special_bits)
+    }
+
+    #[test]
+    fn whose_files_become_is_foreseen_where_the_target_is_to_be_made() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = std::fs::File::open(place.path()).unwrap();
+        let groups = rustix::process::getgroups().unwrap();
+        let own = rustix::process::getegid();
+        // Root may give any, everybody else one of theirs.
+        let is_root = rustix::process::geteuid().is_root();
+        let other =
+            groups.into_iter().chain(is_root.then_some(Gid::from_raw(4242))).find(|group| *group != own);
+        let Some(other) = other else { return eprintln!("skipped: this user has no other group") };
+        rustix::fs::fchown(&directory, None, Some(other)).unwrap();
+        let gid = |mode| {
+            rustix::fs::fchmod(&directory, Mode::from_raw_mode(mode)).unwrap();
+            let options = Options::default();
+            let target = place.path().join("new/target");
+            DryRun::new(&options, (&*target, None), |_: &Change| ()).creator.gid
+        };
+        assert_eq!((gid(0o755), gid(0o2755)), (own.as_raw(), other.as_raw()));
     }
 
     #[test]

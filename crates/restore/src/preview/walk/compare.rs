@@ -21,7 +21,7 @@ pub(super) const COMPARED: usize = 4096;
 /// A file or link that the target may have already.
 pub(super) struct Waiting {
     pub(super) entry: Entry,
-    pub(super) name: String,
+    pub(super) name: Vec<u8>,
     pub(super) trail: Trail,
     /// The target's directory that it lies in.
     pub(super) directory: Arc<OwnedFd>,
@@ -61,7 +61,7 @@ impl<V: FnMut(&Change)> DryRun<'_, V> {
         for (Waiting { entry, trail, name, directory, is_closed, frees }, found) in
             waiting.into_iter().zip(found)
         {
-            let path = trail.path_of(&name);
+            let path = trail.path_of(&String::from_utf8_lossy(&name));
             let large = entry.kind() == EntryKind::File && entry.object().indirection() > 0;
             let writable = || accessat(&directory, &*name, Access::WRITE_OK, AtFlags::EACCESS).is_ok();
             if found.is_right && found.may_stay {

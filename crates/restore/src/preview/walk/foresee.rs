@@ -23,11 +23,11 @@ impl<V: FnMut(&Change)> DryRun<'_, V> {
 }
 
 /// Foresees that an entry of the target cannot be replaced: nothing can be renamed over what is mounted.
-pub(super) fn cannot_replace(is_closed: bool, directory: &OwnedFd, name: &str) -> Option<Reason> {
+pub(super) fn cannot_replace(is_closed: bool, directory: &OwnedFd, name: &[u8]) -> Option<Reason> {
     if is_closed {
         return Some(refused());
     }
-    let is_mounted = is_mounted(directory.as_fd(), name.as_bytes()).unwrap_or(false);
+    let is_mounted = is_mounted(directory.as_fd(), name).unwrap_or(false);
     is_mounted.then(|| Reason::of(Operation::Move, Errno::BUSY.into()))
 }
 

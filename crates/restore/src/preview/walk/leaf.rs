@@ -17,8 +17,9 @@ use crate::reason::Reason;
 
 impl<V: FnMut(&Change)> DryRun<'_, V> {
     /// Decides about a file or link that gets this name; what only its bytes can tell waits to be compared.
-    pub(super) fn leaf(&mut self, directory: &WalkedDir, name: &str, entry: &Entry) {
-        let path = directory.path_of(name);
+    pub(super) fn leaf(&mut self, directory: &WalkedDir, name: &[u8], entry: &Entry) {
+        let shown = String::from_utf8_lossy(name);
+        let path = directory.path_of(&shown);
         let found = match directory.attached.look(name) {
             Ok(found) => found,
             Err(error) => return self.problem(path, error.into()),
@@ -28,13 +29,14 @@ impl<V: FnMut(&Change)> DryRun<'_, V> {
         match (candidates.existing, &directory.attached.handle) {
             (None, _) | (_, None) => {
                 let made = if entry.kind() == EntryKind::Symlink { Made::Symlink } else { Made::File };
-                match self.foresee_refusal(directory, made, name) {
+                match self.foresee_refusal(directory, made, &shown) {
                     Some(reason) => self.problem(path, reason),
                     None => self.written(path, Action::Write, entry, 0),
                 }
             }
             (Some(ExistingPolicy::Replace), Some(parent)) if found.as_ref().is_some_and(is_directory) => {
-                self.instead_of_directory(directory, parent, name, path, entry);
+                // It is the snapshot's: what the caller names goes into a directory of that name.
+                self.instead_of_directory(directory, parent, &shown, path, entry);
             }
             (Some(ExistingPolicy::Replace), _) => match directory.attached.foresee_in_place(name) {
                 Some(reason) => self.problem(path, reason),
@@ -45,7 +47,7 @@ impl<V: FnMut(&Change)> DryRun<'_, V> {
             (Some(ExistingPolicy::Leave), _) => self.left_as_new(path, entry),
             (Some(ExistingPolicy::Compare), Some(handle)) => {
                 let (trail, is_closed) = (directory.trail.clone(), directory.attached.is_closed);
-                let (entry, name, directory) = (entry.clone(), name.to_string(), handle.clone());
+                let (entry, name, directory) = (entry.clone(), name.to_vec(), handle.clone());
                 self.waiting.push(Waiting { entry, name, trail, directory, is_closed, frees });
                 if self.waiting.len() >= COMPARED {
                     self.compare();
@@ -74,7 +76,7 @@ impl<V: FnMut(&Change)> DryRun<'_, V> {
         }
         if !is_empty(parent, name) {
             self.problem(path, Reason::NotEmpty);
-        } else if let Some(reason) = directory.attached.foresee_in_place(name) {
+        } else if let Some(reason) = directory.attached.foresee_in_place(name.as_bytes()) {
             self.problem(path, reason);
         } else {
             self.written(path, Action::Replace, entry, 0);

@@ -47,12 +47,12 @@ pub(super) struct Visited {
 
 impl PendingDir {
     /// Looks at what the target has by a name.
-    pub(super) fn look(&self, name: &str) -> io::Result<Option<Stat>> {
+    pub(super) fn look(&self, name: &[u8]) -> io::Result<Option<Stat>> {
         self.handle.as_ref().map_or(Ok(None), |handle| look_for(handle.as_fd(), name))
     }
 
     /// Foresees that nothing may be put into the place of something that the target has.
-    pub(super) fn foresee_in_place(&self, name: &str) -> Option<Reason> {
+    pub(super) fn foresee_in_place(&self, name: &[u8]) -> Option<Reason> {
         cannot_replace(self.is_closed, self.handle.as_deref()?, name)
     }
 }
@@ -105,7 +105,7 @@ impl<V: FnMut(&Change)> DryRun<'_, V> {
     fn counterpart(&mut self, parent: &WalkedDir, entry: &Entry) -> Result<PendingDir, Reason> {
         let (name, in_use) = (entry.name(), parent.attached.in_use);
         let handle = parent.attached.handle.as_ref();
-        let stat = parent.attached.look(name)?;
+        let stat = parent.attached.look(name.as_bytes())?;
         let is_boundary = |stat: &Stat| self.is_boundary(handle, name, stat);
         let policy = DirectoryPolicy::decide(stat.as_ref(), entry.modified(), is_boundary, self.options)?;
         let (mut opened, mut is_closed) = (None, false);
@@ -115,7 +115,7 @@ impl<V: FnMut(&Change)> DryRun<'_, V> {
                 is_closed = opened.as_ref().is_some_and(|opened| self::is_closed(opened, &stat));
             }
             (DirectoryPolicy::Replace, _, Some(stat)) => {
-                parent.attached.foresee_in_place(name).map_or(Ok(()), Err)?;
+                parent.attached.foresee_in_place(name.as_bytes()).map_or(Ok(()), Err)?;
                 self.made(parent.path_of(name), Action::Replace, freed_bytes(&stat));
             }
             _ => {
@@ -180,7 +180,7 @@ impl<V: FnMut(&Change)> Visitor for DryRun<'_, V> {
 
     fn leaf(&mut self, parent: &mut WalkedDir, entry: Entry) -> ControlFlow<()> {
         self.visit_entry(parent, &entry);
-        self.leaf(parent, entry.name(), &entry);
+        self.leaf(parent, entry.name().as_bytes(), &entry);
         self.unless_different()
     }
 
