@@ -63,8 +63,9 @@ impl State<'_> {
 
     /// Returns how many bytes its texts have: its id, labels and payload.
     pub fn length(&self) -> usize {
-        let labels = self.labels.iter().map(|(name, text)| name.len() + text.len());
-        self.id.as_str().len() + labels.sum::<usize>() + self.data.map_or(0, |data| data.get().len())
+        let labels = self.labels.iter().flat_map(|(name, text)| [name.len(), text.len()]);
+        let data = self.data.map_or(0, |data| data.get().len());
+        labels.chain([self.id.as_str().len(), data]).fold(0, usize::saturating_add)
     }
 
     /// Returns about how many bytes of memory it takes as a [`Manifest`], in a list or in a map by its id.
@@ -72,9 +73,13 @@ impl State<'_> {
         // A node of the standard library's B-trees has room for eleven, and is seldom less than half full.
         const NODE: usize = 11 * 2 * size_of::<String>() + 2 * size_of::<usize>();
         const ALLOCATION: usize = 16;
-        let texts = 2 + 2 * self.labels.len() + usize::from(self.data.is_some());
-        let own = 2 * size_of::<Manifest>() + self.labels.len().div_ceil(6) * NODE;
-        own + self.id.as_str().len() + self.length() + texts * ALLOCATION
+        const OWN: usize = 2 * size_of::<Manifest>();
+        // Labels in pairs, the payload, and the id twice: it is the key of a map, too.
+        let texts = self.labels.len().saturating_mul(2).saturating_add(3);
+        let nodes = self.labels.len().div_ceil(6).saturating_mul(NODE);
+        [OWN, nodes, self.id.as_str().len(), self.length(), texts.saturating_mul(ALLOCATION)]
+            .into_iter()
+            .fold(0, usize::saturating_add)
     }
 }
 

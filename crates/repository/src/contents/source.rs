@@ -19,7 +19,7 @@ use crate::index::Indexes;
 /// Where the contents of a repository come from.
 pub(crate) enum Source {
     /// Packs, which hold them sealed.
-    Packs(Packs),
+    Packs(Box<Packs>),
     /// A server, which has them found and opened.
     Server(Served),
 }

@@ -91,8 +91,12 @@ pub(super) fn open(
     let source = IndexSource { store: store.clone(), sealing: sealing.clone(), rules, directory };
     let indexes = Arc::new(LiveIndex::new(source, indexes, packs));
     let packs = Packs::new(store.clone(), indexes.clone());
-    let contents =
-        Contents::new(Source::Packs(packs), sealing.clone(), cores.clone(), options.resources.content_cache);
+    let contents = Contents::new(
+        Source::Packs(Box::new(packs)),
+        sealing.clone(),
+        cores.clone(),
+        options.resources.content_cache,
+    );
     Ok(Repository {
         inner: Arc::new(Inner {
             options: options.clone(),

@@ -265,7 +265,8 @@ fn what_cannot_be_forced_to_disk_is_an_error() {
 fn folders_that_cannot_be_forced_to_disk_are_restored_and_a_sync_says_nothing_of_names() {
     let place = Place::in_memory();
     let nested = place.root("folders", |writer| {
-        let inner = writer.directory(&[folder("e", &writer.directory(&[]))]);
+        let empty = writer.directory(&[]);
+        let inner = writer.directory(&[folder("e", &empty)]);
         folder("data", &writer.directory(&[folder("d", &inner)]))
     });
     let root = tree(&place);

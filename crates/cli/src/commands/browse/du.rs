@@ -125,7 +125,9 @@ pub(super) fn run(session: &Session, args: &args::Du) -> Result<Exit, Failure> {
         let keep = (depth, args.unique);
         if add(&selection.entry, name.as_deref(), keep, &mut rows, &mut exit).is_break() {
             let why = format!("the folders that are to be shown take more than {MAX_ROWS} bytes of memory");
-            return Err(Failure::failed(why).class(Class::Unsupported).hint("a lower --depth shows fewer"));
+            return Err(Failure::failed(why)
+                .with_class(Class::Unsupported)
+                .hint("a lower --depth shows fewer"));
         }
     }
     let mut rows = rows.list;

@@ -24,11 +24,11 @@ fn a_policy_that_wants_no_parents_says_so_at_its_end() {
 #[test]
 fn a_policy_that_cannot_be_read_is_named() {
     let policies = |data: &str| {
-        let manifest = format!(
-            r#"{{"id":"1234","labels":{{"type":"policy","policyType":"global"}},
-            "modified":"2026-01-02T03:04:05Z","data":{data}}}"#
-        );
-        Policies(vec![serde_json::from_str(&manifest).unwrap()])
+        let labels = [("type", "policy"), ("policyType", "global")];
+        let labels = labels.map(|(name, text)| (name.to_owned(), text.to_owned())).into();
+        let modified = "2026-01-02T03:04:05Z".parse().unwrap();
+        let id = "1234".parse().unwrap();
+        Policies(vec![Manifest::new(id, labels, modified, data.as_bytes()).unwrap()])
     };
     for data in ["[]", "\"x\"", r#"{"retention":5}"#] {
         let failed = policies(data).effective(&Source::default()).unwrap_err();

@@ -86,7 +86,8 @@ mod tests {
 
     #[test]
     fn notes_are_read_as_they_were_written_and_parts_of_them_are_none() {
-        let text = b"2755 1 2 -3 4 a b/c\nd\0700 0 0 5 6 \0nonsense\0700 0 0 1 1000000000 x\0755 1 1 1 1 cut";
+        let text =
+            b"2755 1 2 -3 4 a b/c\nd\x00700 0 0 5 6 \0nonsense\x00700 0 0 1 1000000000 x\x00755 1 1 1 1 cut";
         let noted = parse(text);
         let time = |seconds, nanoseconds| Timestamp::new(seconds, nanoseconds).unwrap();
         let first = Attributes { mode: 0o2755, uid: 1, gid: 2, modified: time(-3, 4) };

@@ -16,7 +16,7 @@ fn checks(sizes: &[u64]) -> Arc<Batch> {
     let check = |&size: &u64| {
         let entry = SmallEntry {
             directory: directory.clone(),
-            name: "file".into(),
+            name: b"file".as_slice().into(),
             attributes: Attributes::default(),
             size,
             symlink: false,
