@@ -138,19 +138,24 @@ fn the_readme_is_short_and_its_figures_are_those_of_the_guide() {
     let guide = fs::read_to_string(workspace.join("crates/kopia-rs/guide/speed.md")).unwrap();
     let cells =
         |line: &str| line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>();
-    let (_, table) = readme.split_once("\n## How fast\n").unwrap();
-    let table = table.split("\n## ").next().unwrap().lines().filter(|line| line.starts_with('|'));
-    let rows: Vec<_> = table.map(cells).collect();
-    assert!(rows.len() > 5, "{rows:?}");
-    let (_, compared) = guide.split_once("<!-- comparison -->").unwrap();
-    let compared: Vec<_> = compared.lines().filter(|line| line.starts_with('|')).map(cells).collect();
-    for row in rows.iter().skip(2) {
-        let measured = compared.iter().find(|measured| measured[0] == row[0]);
-        let measured = measured.unwrap_or_else(|| panic!("the guide has no {}", row[0]));
-        for (name, seconds) in rows[0].iter().zip(row).skip(1) {
-            let column = compared[0].iter().position(|column| column.contains(name.as_str())).expect(name);
-            let first = measured[column].split(' ').next();
-            assert_eq!(first, Some(seconds.as_str()), "{}, {name}", row[0]);
+    let (_, section) = readme.split_once("\n## How fast\n").unwrap();
+    let tables = section.split("\n## ").next().unwrap().split("\n\n").filter(|part| part.starts_with('|'));
+    let tables: Vec<Vec<_>> = tables.map(|table| table.lines().map(cells).collect()).collect();
+    assert_eq!(tables.len(), 2, "local restores, and those to and from slow file systems");
+    for (rows, marker) in tables.iter().zip(["<!-- comparison -->", "<!-- latency comparison -->"]) {
+        assert!(rows.len() > 5, "{rows:?}");
+        let (_, compared) = guide.split_once(marker).unwrap();
+        let compared = compared.trim_start().split("\n\n").next().unwrap();
+        let compared: Vec<_> = compared.lines().filter(|line| line.starts_with('|')).map(cells).collect();
+        for row in rows.iter().skip(2) {
+            let measured = compared.iter().find(|measured| measured[0] == row[0]);
+            let measured = measured.unwrap_or_else(|| panic!("the guide has no {}", row[0]));
+            for (name, seconds) in rows[0].iter().zip(row).skip(1) {
+                let column =
+                    compared[0].iter().position(|column| column.contains(name.as_str())).expect(name);
+                let first = measured[column].split(' ').next();
+                assert_eq!(first, Some(seconds.as_str()), "{}, {name}", row[0]);
+            }
         }
     }
 }
