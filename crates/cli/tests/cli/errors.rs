@@ -408,8 +408,8 @@ fn what_options_name_beside_the_target_is_neither_that_nor_in_it() {
     ] {
         for more in ["", " --delete-extra", " --dry-run"] {
             for (beside, target) in [(&inside, &there), (&new, &new), (&new.join("x/y"), &new)] {
-                // A folder is at rest in a target that nothing is deleted from.
-                if option != "--report" && more != " --delete-extra" && beside != target {
+                // It is at rest in a target that nothing is deleted from.
+                if more != " --delete-extra" && beside != target {
                     continue;
                 }
                 let ran = restore(&format!("c3bc{more}"), option, beside, target);
@@ -430,6 +430,7 @@ fn what_options_name_beside_the_target_is_neither_that_nor_in_it() {
     restore("c3bc/hello.txt", "--report", &there.join("report"), &there).exits(0);
     assert_eq!(names(&there), ["folder", "hello.txt", "report"]);
     restore("c3bc", "--cache", &there.join("folder"), &there).exits(0);
+    restore("c3bc", "--report", &there.join("report"), &there).exits(0);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What options name beside the target of a restore, and is written, too: reports, metrics and folders. None of
-//! it may be the target, no file may lie in it, and no folder if extras are deleted: it would be emptied, replaced,
-//! or deleted as something that the snapshot does not have.
+//! it may be the target, nor lie in it if extras are deleted: it would be emptied, or deleted as something that the
+//! snapshot does not have. Metrics, which others read while the next restore runs, never lie in it.
 
 use std::path::{Path, PathBuf};
 
@@ -19,9 +19,7 @@ pub(super) const WHY: &str = "would be the target, or lie in it";
 /// Refuses what is known to lie in the target before the repository is open, as opening writes to the cache.
 pub(crate) fn refuse_early(args: &args::Restore, global: &Global) -> Result<(), Failure> {
     let target = target(args);
-    // A file may go into a folder that is there, and leaves the rest of that alone.
-    let is_tree = args.delete_extra || !target.is_dir();
-    refuse_in(target, is_tree, args, &global.folders())
+    refuse_in(target, true, args, &global.folders())
 }
 
 /// Refuses what lies in the target of what was found.
@@ -47,12 +45,10 @@ fn refuse_in(
     folders: &[(&'static str, PathBuf)],
 ) -> Result<(), Failure> {
     let report = args.report.as_deref().map(|report| ("the report", report));
-    // A folder in the target is at rest there unless extras are deleted: a home may well be restored over itself.
-    let is_tree_of = |is_folder: bool| is_tree && (args.delete_extra || !is_folder);
-    let folders = folders.iter().map(|(what, folder)| (*what, &**folder, is_tree_of(true)));
-    let mut all = report.map(|(what, file)| (what, file, is_tree_of(false))).into_iter().chain(folders);
-    match all.find(|(_, place, is_tree)| is_in(place, target, *is_tree)) {
-        Some((what, place, _)) => Err(Failure::usage(format!("{what} {} {WHY}", place.display()))
+    let mut all = report.into_iter().chain(folders.iter().map(|(what, folder)| (*what, &**folder)));
+    // At rest there unless extras are deleted: a home or `/` may well be restored over itself.
+    match all.find(|(_, place)| is_in(place, target, is_tree && args.delete_extra)) {
+        Some((what, place)) => Err(Failure::usage(format!("{what} {} {WHY}", place.display()))
             .hint("name a place outside of the target")),
         None => Ok(()),
     }
