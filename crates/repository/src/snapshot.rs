@@ -83,7 +83,7 @@ impl Repository {
     fn snapshots_of(&self, indexes: &Indexes, degraded: bool) -> Result<Snapshots> {
         let mut lost = Vec::new();
         let manifests = indexes.table.manifests();
-        let reader = ManifestReader::new(self);
+        let mut reader = ManifestReader::new(self);
         let live = all_or_some(degraded, reader.read(&manifests.live), &mut lost)?;
         let tombstones: Vec<_> =
             live.iter().flatten().filter(|state| state.deleted).map(|state| state.id.clone()).collect();
@@ -98,6 +98,7 @@ impl Repository {
         } else {
             (manifest::latest(live.into_iter().flatten()), Vec::new())
         };
+        drop(reader);
         let live = live.into_iter().map(|manifest| (manifest, false));
         let all = live.chain(back.into_iter().map(|manifest| (manifest, true)));
         let mut list = all_or_some(degraded, self.parse(all), &mut lost)?;

@@ -1,10 +1,11 @@
 //! Reads the lists of manifests, in bounded memory.
 
+use std::collections::HashSet;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use kopia_format::ContentId;
 use kopia_format::manifest::{self, Manifest, State};
+use kopia_format::{ContentId, ManifestId, Timestamp};
 use rayon::prelude::*;
 
 use super::Snapshot;
@@ -15,8 +16,8 @@ use crate::{Error, Repository, Result};
 /// The longest manifest of a snapshot that is kept, in bytes. Real ones have some 1,000.
 pub(super) const LONGEST: usize = 1 << 20;
 
-/// How many bytes of memory manifests take in all, with the snapshots that they are parsed into: some 200,000.
-const MOST: usize = 512 << 20;
+/// How many bytes of memory manifests take in all, with the snapshots that they are parsed into: some 400,000.
+const MOST: usize = 1 << 30;
 
 /// How many bytes of lists are in memory at once, apart from what is kept of them: packed, and unpacked. One
 /// list may have more when it is unpacked.
@@ -25,7 +26,16 @@ const AT_ONCE: usize = 64 << 20;
 /// The longest list that is read, in bytes as it is packed: one of some 150,000 snapshots.
 pub(crate) const LONGEST_LIST: u64 = 32 << 20;
 
+/// What tells the states of manifests apart: id, time, and whether it is a deletion.
+type Key = (ManifestId, Timestamp, bool);
+
+/// The states of a list, each with the bytes of memory that are counted for it.
+type Counted = Vec<(Manifest, usize)>;
+
 /// Reads lists of manifests and keeps what is said of snapshots.
+///
+/// Each compaction writes the same states into another list, and leaves the old lists as deleted contents. So a
+/// state that a list before had is neither kept nor counted again.
 pub(super) struct ManifestReader<'a> {
     repository: &'a Repository,
     /// How many bytes of memory those take that are kept, and how many they may take.
@@ -33,11 +43,13 @@ pub(super) struct ManifestReader<'a> {
     most: usize,
     /// Whether manifests of other things than snapshots are kept, too.
     all: bool,
+    /// The states of all lists that were read.
+    seen: HashSet<Key>,
 }
 
 impl<'a> ManifestReader<'a> {
     pub(super) fn new(repository: &'a Repository) -> Self {
-        Self { repository, kept: AtomicUsize::new(0), most: MOST, all: false }
+        Self { repository, kept: AtomicUsize::new(0), most: MOST, all: false, seen: HashSet::new() }
     }
 
     /// Makes one that keeps manifests of policies and all else, too.
@@ -45,8 +57,8 @@ impl<'a> ManifestReader<'a> {
         Self { all: true, ..Self::new(repository) }
     }
 
-    /// Reads contents that hold manifests, each as a result of its own.
-    pub(super) fn read(&self, contents: &[ContentId]) -> Vec<Result<Vec<Manifest>>> {
+    /// Reads contents that hold manifests, each as a result of its own: the states that no list before it has.
+    pub(super) fn read(&mut self, contents: &[ContentId]) -> Vec<Result<Vec<Manifest>>> {
         let mut read = Vec::with_capacity(contents.len());
         while read.len() < contents.len() {
             let rest = &contents[read.len()..];
@@ -62,7 +74,7 @@ impl<'a> ManifestReader<'a> {
     }
 
     /// Reads some contents that have few bytes together before gzip is undone.
-    fn read_batch(&self, contents: &[ContentId]) -> Vec<Result<Vec<Manifest>>> {
+    fn read_batch(&mut self, contents: &[ContentId]) -> Vec<Result<Vec<Manifest>>> {
         let cores = self.repository.cores();
         let packed = self.read_all_packed(contents);
         let mut lists = contents.iter().zip(packed).peekable();
@@ -77,9 +89,26 @@ impl<'a> ManifestReader<'a> {
                 some.push(list);
             }
             let parse = |(content, packed): (&ContentId, Result<Vec<u8>>)| self.parse(content, &packed?);
-            read.extend(cores.run(|| some.into_par_iter().map(parse).collect::<Vec<_>>()));
+            let parsed = cores.run(|| some.into_par_iter().map(parse).collect::<Vec<_>>());
+            // One by one: which list keeps a state does not depend on threads, and none that cannot be read
+            // to its end takes it from others.
+            read.extend(parsed.into_iter().map(|list| list.map(|states| self.keep_new(states))));
         }
         read
+    }
+
+    /// Keeps those states of a list that no list before it has, and gives back the memory of the others.
+    fn keep_new(&mut self, states: Counted) -> Vec<Manifest> {
+        let mut new = Vec::with_capacity(states.len());
+        for (manifest, memory) in states {
+            if self.seen.insert((manifest.id.clone(), manifest.modified, manifest.deleted)) {
+                new.push(manifest);
+            } else {
+                *self.kept.get_mut() -= memory;
+            }
+        }
+        new.shrink_to_fit();
+        new
     }
 
     /// Returns how many bytes a content takes, stored or plain, as the index says.
@@ -118,48 +147,55 @@ impl<'a> ManifestReader<'a> {
     }
 
     /// Unpacks a list and takes out of it what is said of snapshots, and of what is deleted.
-    fn parse(&self, content: &ContentId, packed: &[u8]) -> Result<Vec<Manifest>> {
+    fn parse(&self, content: &ContentId, packed: &[u8]) -> Result<Counted> {
         let limit = unpacked_length(packed).min(MAX_LENGTH);
         let json = match self.repository.contents().with_decoder(|decoder| decoder.gunzip(packed, limit)) {
             Ok(json) => json,
             Err(error) => return self.corrupt(content, error.to_string()),
         };
-        let (mut manifests, mut taken) = (Vec::new(), 0);
+        let (mut states, mut taken, mut is_full) = (Vec::new(), 0, false);
         let read = manifest::read(&json, |state| {
-            if self.all || state.deleted || state.is_snapshot() {
-                let memory = memory_of(&state);
-                taken += memory;
-                self.admit(&state, memory)?;
-                manifests.push(state.into());
+            if !self.wants(&state) {
+                return Ok(());
             }
+            let memory = memory_of(&state).saturating_add(memory_of_key(&state));
+            taken += memory;
+            let kept = self.kept.fetch_add(memory, Ordering::Relaxed) + memory;
+            if state.length() > LONGEST {
+                let (id, length) = (&state.id, state.length());
+                return Err(format!("manifest {id} has {length} bytes, more than {LONGEST}"));
+            }
+            if kept > self.most {
+                is_full = true;
+                return Err(too_many(self.most));
+            }
+            states.push((state.into(), memory));
             Ok(())
         });
-        match read {
-            Ok(()) => Ok(manifests),
-            Err(error) => {
-                drop(manifests);
-                self.kept.fetch_sub(taken, Ordering::Relaxed);
-                self.corrupt(content, error.to_string())
-            }
+        let Err(error) = read else { return Ok(states) };
+        drop(states);
+        self.kept.fetch_sub(taken, Ordering::Relaxed);
+        if is_full {
+            // Nothing is wrong with the list.
+            let flaw = Flaw::Unsupported { what: "list of manifests", found: too_many(self.most) };
+            return self.flawed(content, flaw);
         }
+        self.corrupt(content, error.to_string())
     }
 
-    /// Counts a state that is to be kept, and says why it cannot be.
-    fn admit(&self, state: &State<'_>, memory: usize) -> Result<(), String> {
-        let kept = self.kept.fetch_add(memory, Ordering::Relaxed) + memory;
-        if state.length() > LONGEST {
-            let (id, length) = (&state.id, state.length());
-            return Err(format!("manifest {id} has {length} bytes, more than {LONGEST}"));
-        }
-        if kept > self.most {
-            return Err(too_many(self.most));
-        }
-        Ok(())
+    /// Returns whether a state is kept, unless another list of those read at the same time has it, too.
+    fn wants(&self, state: &State<'_>) -> bool {
+        (self.all || state.deleted || state.is_snapshot())
+            && !self.seen.contains(&(state.id.clone(), state.modified, state.deleted))
     }
 
-    fn corrupt<T>(&self, content: &ContentId, why: String) -> Result<T, Error> {
+    fn corrupt<T>(&self, content: &ContentId, why: String) -> Result<T> {
+        self.flawed(content, Flaw::Corrupt(why))
+    }
+
+    fn flawed<T>(&self, content: &ContentId, flaw: Flaw) -> Result<T> {
         let location = self.repository.contents().locate(content)?;
-        Err(self.repository.contents().flawed(content, &location, Flaw::Corrupt(why)))
+        Err(self.repository.contents().flawed(content, &location, flaw))
     }
 }
 
@@ -171,7 +207,14 @@ fn unpacked_length(packed: &[u8]) -> usize {
 
 /// Returns about how many bytes of memory a state takes, and what it is parsed into.
 pub(crate) fn memory_of(state: &State<'_>) -> usize {
-    state.memory() + size_of::<Snapshot>()
+    let is_parsed = state.is_snapshot() && !state.deleted;
+    state.memory().saturating_add(if is_parsed { size_of::<Snapshot>() } else { 0 })
+}
+
+/// Returns about how many bytes of memory a [`Key`] takes in a hash table, which is half full at least.
+fn memory_of_key(state: &State<'_>) -> usize {
+    const ALLOCATION: usize = 16;
+    2 * size_of::<Key>() + ALLOCATION + state.id.as_str().len()
 }
 
 /// Words the refusal of a list that is too long.

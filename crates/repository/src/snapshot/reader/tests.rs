@@ -16,6 +16,10 @@ fn repository(texts: &[&str]) -> Repository {
         let states = (0..100).map(state).collect::<Vec<_>>().join(",");
         writer.content(Some('m'), &gzip(format!(r#"{{"entries":[{states}]}}"#).as_bytes()));
     }
+    open(writer)
+}
+
+fn open(writer: RepositoryWriter) -> Repository {
     let store: MemoryStore =
         writer.finish().into_iter().map(|(name, bytes)| (name.parse().unwrap(), bytes)).collect();
     Repository::open(store, &Password::from(PASSWORD)).unwrap()
@@ -24,7 +28,7 @@ fn repository(texts: &[&str]) -> Repository {
 /// How many of some lists are read by a reader within so much memory, and why the others are not.
 fn read(repository: &Repository, all: bool, most: usize) -> (usize, Vec<String>) {
     let indexes = repository.indexes().unwrap().snapshot();
-    let reader = ManifestReader { most, all, ..ManifestReader::new(repository) };
+    let mut reader = ManifestReader { most, all, ..ManifestReader::new(repository) };
     let mut lists = reader.read(&indexes.table.manifests().live);
     // One has nothing that would be kept; the writer ends with another.
     lists.retain(|list| !list.as_ref().is_ok_and(Vec::is_empty));
@@ -48,7 +52,8 @@ fn states_are_counted_with_all_that_they_take() {
         let most = 100 * least;
         let (count, refused) = read(&repository, all, most);
         assert_eq!((count, refused.len()), (0, 3), "{text}");
-        let why = format!("manifests take more than {most} bytes of memory in all");
+        let why =
+            format!("unsupported list of manifests: manifests take more than {most} bytes of memory in all");
         assert!(refused.iter().all(|refused| refused.contains(&why)), "{refused:?}");
     }
     assert_eq!(read(&repository(&[policy]), false, 0), (0, Vec::new()), "what is not kept takes nothing");
@@ -64,4 +69,66 @@ fn a_list_is_kept_as_it_stands() {
         assert_eq!((manifest.labels.len(), manifest.deleted), (2, false));
         assert_eq!(manifest.data.unwrap().get(), r#"{"x":[1]}"#);
     }
+}
+
+/// Lists that compaction left: each has the states of the one before it, and one more. Ends each of them with
+/// something.
+fn compacted(lists: usize, end: impl Fn(usize) -> &'static str) -> Repository {
+    let state = |id: &dyn std::fmt::Display| {
+        format!(
+            r#"{{"id":"{id}","modified":"2026-01-01T00:00:00Z","labels":{{"type":"snapshot"}},"data":{{}}}}"#
+        )
+    };
+    let mut writer = RepositoryWriter::new();
+    for list in 0..lists {
+        let states = (0..100 + list).map(|number| state(&number)).collect::<Vec<_>>().join(",");
+        writer.content(Some('m'), &gzip(format!(r#"{{"entries":[{states}{}"#, end(list)).as_bytes()));
+    }
+    open(writer)
+}
+
+#[test]
+fn a_state_that_many_lists_have_is_kept_and_counted_once() {
+    let repository = compacted(20, |_| "]}");
+    let indexes = repository.indexes().unwrap().snapshot();
+    let lists = &indexes.table.manifests().live;
+    let mut reader = ManifestReader::new(&repository);
+    let read = |reader: &mut ManifestReader<'_>| {
+        let read = reader.read(lists).into_iter().map(|list| list.unwrap().len()).sum::<usize>();
+        (read, reader.kept.load(Ordering::Relaxed))
+    };
+    let (count, kept) = read(&mut reader);
+    assert_eq!(count, 119);
+    let one = compacted(1, |_| "]}");
+    let indexes_of_one = one.indexes().unwrap().snapshot();
+    let mut of_one = ManifestReader::new(&one);
+    assert_eq!(of_one.read(&indexes_of_one.table.manifests().live).iter().flatten().flatten().count(), 100);
+    assert!(kept < 2 * of_one.kept.load(Ordering::Relaxed), "{kept}");
+    assert_eq!(read(&mut reader), (0, kept), "as the lists that a compaction left are read after others");
+}
+
+#[test]
+fn a_list_that_is_cut_off_takes_no_state_from_others() {
+    let repository = compacted(8, |list| if list % 2 == 0 { "" } else { "]}" });
+    let indexes = repository.indexes().unwrap().snapshot();
+    let read = ManifestReader::new(&repository).read(&indexes.table.manifests().live);
+    assert_eq!(read.iter().filter(|list| list.is_err()).count(), 4);
+    assert_eq!(read.iter().flatten().flatten().count(), 107);
+}
+
+#[test]
+fn what_becomes_no_snapshot_is_counted_as_none() {
+    let memory = |rest: &str| {
+        let mut memory = 0;
+        let list = format!(r#"{{"entries":[{{"id":"a","modified":"2026-01-01T00:00:00Z"{rest}}}]}}"#);
+        let read = manifest::read(list.as_bytes(), |state| {
+            memory = memory_of(&state) - state.memory();
+            Ok(())
+        });
+        read.unwrap();
+        memory
+    };
+    assert_eq!(memory(r#","labels":{"type":"snapshot"},"data":{}"#), size_of::<Snapshot>());
+    assert_eq!(memory(r#","labels":{"type":"snapshot"},"deleted":true"#), 0);
+    assert_eq!(memory(r#","labels":{"type":"policy"},"data":{}"#), 0);
 }
