@@ -48,6 +48,10 @@ impl Stated {
         *self = match (*self, other) {
             (Self::Nowhere, stated) | (stated, Self::Nowhere) => stated,
             (one, other) if one == other => one,
+            // A file may be a piece of another.
+            (Self::Entry(one), Self::List(other)) | (Self::List(other), Self::Entry(one)) if one == other => {
+                Self::Entry(one)
+            }
             _ => Self::Differently,
         };
     }
@@ -83,6 +87,9 @@ mod tests {
         assert_eq!(sum(&[Stated::Nowhere, Stated::Entry(5), Stated::Nowhere]), Stated::Entry(5));
         assert_eq!(sum(&[Stated::List(5), Stated::List(5)]), Stated::List(5));
         assert_eq!(sum(&[Stated::List(5), Stated::List(6), Stated::List(5)]), Stated::Differently);
+        assert_eq!(sum(&[Stated::Entry(5), Stated::List(5)]), Stated::Entry(5));
+        assert_eq!(sum(&[Stated::List(5), Stated::Entry(5), Stated::List(5)]), Stated::Entry(5));
+        assert_eq!(sum(&[Stated::List(5), Stated::Entry(6)]), Stated::Differently);
         assert_eq!(sum(&[Stated::Differently, Stated::Nowhere]), Stated::Differently);
     }
 }
