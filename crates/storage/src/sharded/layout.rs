@@ -27,6 +27,19 @@ const MAX_FORMS: usize = 64;
 /// reads the directories on the way to it.
 const MAX_FRUITLESS: usize = 4;
 
+/// How many more searches for blobs of a kind that may not be listed may find nothing. What is asked for then is
+/// not known to be there or not, as the directories that cannot be looked into say.
+const MAX_UNLISTED: usize = 256;
+
+/// A kind of blobs that may not be listed.
+#[derive(Debug)]
+struct Unlistable {
+    kind: char,
+    why: io::Error,
+    /// How many searches have found nothing since.
+    fruitless: usize,
+}
+
 /// The layout of a tree, as far as it is known.
 #[derive(Debug)]
 pub(crate) struct Layout {
@@ -42,8 +55,10 @@ pub(crate) struct Layout {
     /// The prefixes that were listed: what has them and was not found is not there.
     listed: RwLock<Vec<String>>,
     fruitless: AtomicUsize,
-    /// Kinds of blobs that could not be listed; held while one is.
-    unlistable: Mutex<Vec<char>>,
+    /// How many searches have to find nothing before a kind is listed.
+    enough: AtomicUsize,
+    /// Held while a kind is listed.
+    unlistable: Mutex<Vec<Unlistable>>,
     /// Paths of blobs of which several copies were asked for.
     copies: Mutex<HashMap<BlobId, Arc<[Vec<u8>]>>>,
 }
@@ -58,6 +73,7 @@ impl Layout {
             has_moved: AtomicBool::new(false),
             listed: RwLock::default(),
             fruitless: AtomicUsize::new(0),
+            enough: AtomicUsize::new(MAX_FRUITLESS),
             unlistable: Mutex::default(),
             copies: Mutex::default(),
         }
@@ -166,29 +182,53 @@ impl Layout {
     /// found nothing, all of the kind are listed, once: then it is known of each whether it is there.
     ///
     /// # Errors
-    /// Why the directories on the way to it cannot be listed: it is not known then whether it is there.
+    /// Why the directories on the way to it cannot be listed, or those of its kind after too many searches: it
+    /// is not known then whether it is there.
     fn search(&self, tree: &dyn DirectoryTree, id: &BlobId) -> io::Result<()> {
         if self.is_listed(id) {
             return Ok(());
         }
-        if self.fruitless.load(Ordering::Relaxed) >= MAX_FRUITLESS
+        let lock = || self.unlistable.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_kind = |one: &&mut Unlistable| id.as_str().starts_with(one.kind);
+        let mut unlistable = lock();
+        // Another thread may have listed them while this one waited for it.
+        if self.is_listed(id) {
+            return Ok(());
+        }
+        let fruitless = self.fruitless.load(Ordering::Relaxed);
+        if let Some(one) = unlistable.iter_mut().find(of_kind) {
+            if one.fruitless >= MAX_UNLISTED {
+                return Err(again(&one.why));
+            }
+        } else if fruitless >= self.enough.load(Ordering::Relaxed)
             && let Some(kind) = id.as_str().chars().next()
         {
-            let mut unlistable = self.unlistable.lock().unwrap_or_else(PoisonError::into_inner);
-            // Another thread may have listed them while this one waited for it.
-            if self.is_listed(id) {
-                return Ok(());
-            }
-            if !unlistable.contains(&kind) {
-                if self.list(tree, kind.encode_utf8(&mut [0; 4])).is_ok() {
-                    return Ok(());
+            match self.list(tree, kind.encode_utf8(&mut [0; 4])) {
+                Ok(_) => return Ok(()),
+                // What may not be looked into may be on the way to others only.
+                Err((_, why)) if ErrorKind::of(&why) == ErrorKind::NotAllowed => {
+                    unlistable.push(Unlistable { kind, why, fruitless: 0 });
                 }
-                // What cannot be looked into may be on the way to others only.
-                unlistable.push(kind);
+                // That may pass. As it may last, too, and listings take long, each is made later than the last.
+                Err(_) => self.enough.store(fruitless.saturating_mul(2), Ordering::Relaxed),
             }
         }
+        drop(unlistable);
+        let searched = self.search_alone(tree, id);
+        if !matches!(searched, Ok(true))
+            && let Some(one) = lock().iter_mut().find(of_kind)
+        {
+            one.fruitless += 1;
+        }
+        searched?;
+        Ok(())
+    }
+
+    /// Searches for a blob in the directories on the way to it, and returns whether it is there.
+    fn search_alone(&self, tree: &dyn DirectoryTree, id: &BlobId) -> io::Result<bool> {
         let listing = listing::list(tree, &self.shards, id.as_str()).map_err(|(_, source)| source)?;
-        if listing.blobs.iter().any(|blob| blob.id == *id) {
+        let is_found = listing.blobs.iter().any(|blob| blob.id == *id);
+        if is_found {
             self.learn(listing.forms);
             let mut moved = self.moved.write().unwrap_or_else(PoisonError::into_inner);
             moved.extend(listing.moved);
@@ -196,7 +236,7 @@ impl Layout {
         } else {
             self.fruitless.fetch_add(1, Ordering::Relaxed);
         }
-        Ok(())
+        Ok(is_found)
     }
 
     /// Returns whether a blob would have been found by now, as its kind was listed.
@@ -263,6 +303,12 @@ impl Layout {
             }
         }
     }
+}
+
+/// Makes an error once more, as the same is the answer to each who asks.
+fn again(error: &io::Error) -> io::Error {
+    let same = || io::Error::new(error.kind(), error.to_string());
+    error.raw_os_error().map_or_else(same, io::Error::from_raw_os_error)
 }
 
 #[cfg(test)]

@@ -174,7 +174,7 @@ fn an_error_where_only_a_listing_leads_is_no_absence() {
     assert_eq!(Errno::from_io_error(&error), Some(Errno::IO));
 }
 
-/// A tree of which one path cannot be looked at as often as is said.
+/// A tree of which one path cannot be looked at, nor into, as often as is said.
 #[derive(Debug)]
 struct Refusing<'a> {
     tree: &'a LocalTree,
@@ -183,18 +183,23 @@ struct Refusing<'a> {
     left: AtomicUsize,
 }
 
+impl Refusing<'_> {
+    fn refuse(&self, path: &[u8]) -> io::Result<()> {
+        let left = || {
+            self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
+        };
+        if path == self.refused.as_bytes() && left() { Err(self.error.into()) } else { Ok(()) }
+    }
+}
+
 impl DirectoryTree for Refusing<'_> {
     fn list(&self, directory: &[u8], visit: &mut Visitor<'_>) -> io::Result<()> {
+        self.refuse(directory)?;
         self.tree.list(directory, visit)
     }
 
     fn stat(&self, path: &[u8]) -> io::Result<Stat> {
-        let left = || {
-            self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
-        };
-        if path == self.refused.as_bytes() && left() {
-            return Err(self.error.into());
-        }
+        self.refuse(path)?;
         self.tree.stat(path)
     }
 
@@ -217,6 +222,46 @@ fn copies_are_asked_for_again_where_one_could_not_be_looked_at() {
         let tree = Refusing { tree: &place.tree, refused: PACK, error, left: 1.into() };
         let copies = || place.layout.copies(&tree, &BlobId::new(PACK).unwrap()).len();
         assert_eq!((copies(), copies()), (1, then), "{error:?}");
+    }
+}
+
+/// Asks for so many packs that are missing, of which none is in the directory `p99`, and returns why none is had.
+fn missing(layout: &Layout, tree: &Refusing<'_>, count: usize) -> Vec<io::ErrorKind> {
+    let one = |number| {
+        let id = BlobId::new(&format!("p{number:032x}")).unwrap();
+        layout.find(tree, &id, |_| Err::<(), _>(Errno::NOENT.into())).unwrap_err().kind()
+    };
+    (0..count).map(one).collect()
+}
+
+#[test]
+fn what_may_not_be_listed_is_searched_for_some_times_and_then_not_known() {
+    let place = Place::new(&[]);
+    place.obstruct("p99");
+    let error = io::ErrorKind::PermissionDenied;
+    let tree = Refusing { tree: &place.tree, refused: "p99", error, left: usize::MAX.into() };
+    let searched = MAX_FRUITLESS + MAX_UNLISTED;
+    let why = missing(&place.layout, &tree, searched + 10);
+    assert!(why[..searched].iter().all(|why| *why == io::ErrorKind::NotFound), "{why:?}");
+    assert!(why[searched..].iter().all(|why| *why == error), "{why:?}");
+    assert_eq!(usize::MAX - tree.left.load(Ordering::Relaxed), 1, "they are listed once");
+    assert_eq!(place.length(OTHER), Err(Errno::NOENT), "other kinds may be listed");
+    assert!(place.layout.is_listed(&BlobId::new(OTHER).unwrap()));
+}
+
+#[test]
+fn what_cannot_be_listed_for_now_is_listed_later() {
+    for (failures, count) in [(1, 2), (2, 4), (3, 8)] {
+        let place = Place::new(&[]);
+        place.obstruct("p99");
+        let error = io::ErrorKind::TimedOut;
+        let tree = Refusing { tree: &place.tree, refused: "p99", error, left: failures.into() };
+        let why = missing(&place.layout, &tree, count * MAX_FRUITLESS);
+        assert!(why.iter().all(|why| *why == io::ErrorKind::NotFound), "{why:?}");
+        let id = BlobId::new(PACK).unwrap();
+        assert!(!place.layout.is_listed(&id), "{failures}");
+        assert_eq!(missing(&place.layout, &tree, 1), [io::ErrorKind::NotFound]);
+        assert!(place.layout.is_listed(&id), "{failures}");
     }
 }
 
