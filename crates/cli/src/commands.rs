@@ -72,13 +72,11 @@ pub(crate) fn run(args: &Args, interrupt: &Arc<Interrupt>) -> Result<Exit, Failu
             Err(Failure::usage("cat writes a file's bytes as they are; --json has no meaning here"))
         }
         Command::Cat(args) => with(&|session| cat::run(session, args)),
-        Command::Restore(args) => {
+        Command::Restore(args) => restore::metrics::Metrics::write(global, args, interrupt, |metrics| {
             restore::target::refuse_stream(&args.places.target)?;
             restore::beside::refuse_early(args, global)?;
-            restore::metrics::Metrics::write(global, args, interrupt, |metrics| {
-                with(&|session| restore::run(session, args, metrics, interrupt))
-            })
-        }
+            with(&|session| restore::run(session, args, metrics, interrupt))
+        }),
         Command::Undo(args) => undo::run(args, global.json, global.quiet),
         #[cfg(feature = "export")]
         Command::Export(args) => {

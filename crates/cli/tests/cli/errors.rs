@@ -313,6 +313,16 @@ fn metrics_tell_how_a_restore_ended() {
     partial.run().exits(3);
     let partial = metrics(&file);
     assert_eq!((&*partial["exit_code{}"], &*partial["error{,class=\"Damaged\"}"]), ("3", "1"), "{partial:?}");
+    // What is refused before anything is opened.
+    for (more, target) in [("", "-".into()), (" --report", place.path("new"))] {
+        restore("").run().exits(0);
+        assert_eq!(metrics(&file)["success{}"], "1");
+        let refused = KopiaRs::golden("sources", "restore c3bc --metrics").arg(&file);
+        let refused = if more.is_empty() { refused } else { refused.arg("--report").arg(&target) };
+        refused.arg(&target).run().exits(2);
+        let refused = metrics(&file);
+        assert_eq!((&*refused["success"], &*refused["exit_code"]), ("0", "2"), "{refused:?}");
+    }
     assert_eq!(names(&place.path("")), ["partial", "restore.prom", "target"]);
 }
 
