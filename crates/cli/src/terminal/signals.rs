@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_millis(800);
 /// Writes the last words of a process that a signal ends. Takes the signal and where unfinished work lies.
 type LastWords = Arc<dyn Fn(i32, &str) + Send + Sync>;
 
-/// What else is done before these. Takes the signal.
+/// What else is done at the end, beside these. Takes the signal.
 type LastWork = Arc<dyn Fn(i32) + Send + Sync>;
 
 /// What a restore to a folder leaves, for [`Interrupt::leaves`].
@@ -134,7 +134,8 @@ impl Interrupt {
         *self.words() = Some(Arc::new(words));
     }
 
-    /// Sets what is done before a signal ends the process, ahead of its last words.
+    /// Sets what is done before a signal ends the process, while its last words are written: neither waits for
+    /// the other, as a disk may be slow, and a pipe full.
     pub(crate) fn do_at_the_end(&self, work: impl Fn(i32) + Send + Sync + 'static) {
         *self.work() = Some(Arc::new(work));
     }
@@ -170,13 +171,18 @@ impl Interrupt {
             thread::sleep(patience);
         }
         let line = if restore_terminal() { "\n" } else { "" };
-        let (told, wait) = mpsc::channel();
-        let interrupt = self.clone();
+        self.conclude(signal, unfinished, line, longest.saturating_sub(start.elapsed()));
+        std::process::exit(i32::from(status(signal)));
+    }
+
+    /// Writes the last words and does the last work, each on a thread of its own, and waits for both, so long
+    /// at most.
+    fn conclude(self: &Arc<Self>, signal: i32, unfinished: &'static str, line: &'static str, most: Duration) {
+        // Each thread drops its end once it is done; nothing is ever sent.
+        let (told, wait) = mpsc::channel::<()>();
+        let (interrupt, done) = (self.clone(), told.clone());
         let tell = move || {
-            let work = interrupt.work().clone();
-            if let Some(work) = work {
-                work(signal);
-            }
+            let _told = told;
             let words = interrupt.words().clone();
             match words {
                 Some(words) => words(signal, unfinished),
@@ -186,13 +192,20 @@ impl Interrupt {
                     log_last(format_args!("{line}error: stopped by {}{unfinished}{again}", name(signal)));
                 }
             }
-            // Nobody waits any more if it took too long.
-            let _ = told.send(());
         };
         // Where no thread is to be had, nothing is said.
         let _ = thread::Builder::new().name("last line".into()).spawn(tell);
-        let _ = wait.recv_timeout(longest.saturating_sub(start.elapsed()));
-        std::process::exit(i32::from(status(signal)));
+        let work = self.work().clone();
+        if let Some(work) = work {
+            let work = move || {
+                let _done = done;
+                work(signal);
+            };
+            let _ = thread::Builder::new().name("last work".into()).spawn(work);
+        } else {
+            drop(done);
+        }
+        let _ = wait.recv_timeout(most);
     }
 }
 
@@ -240,6 +253,25 @@ mod tests {
             [Stop::ByCommand, Stop::AtOnce].map(|stop| restore.left_at(stop)),
             [UNFINISHED_FOLDER, ""]
         );
+    }
+
+    #[test]
+    fn last_words_and_last_work_do_not_wait_for_each_other_and_both_are_waited_for() {
+        let interrupt = Arc::new(Interrupt::default());
+        // Each goes on once the other runs.
+        let both = Arc::new(Barrier::new(2));
+        let ended = Arc::new(AtomicI32::new(0));
+        let [words, work] = [(); 2].map(|()| {
+            let (both, ended) = (both.clone(), ended.clone());
+            move |signal| {
+                both.wait();
+                ended.fetch_add(signal, Ordering::Relaxed);
+            }
+        });
+        interrupt.say_at_the_end(move |signal, _| words(signal));
+        interrupt.do_at_the_end(work);
+        interrupt.conclude(SIGTERM, "", "", Duration::from_secs(600));
+        assert_eq!(ended.load(Ordering::Relaxed), 2 * SIGTERM);
     }
 
     /// Both sides must agree which of them came first: a command that goes on has its time to stop.
