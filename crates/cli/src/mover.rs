@@ -48,9 +48,21 @@ pub(crate) fn wrong_usage(arguments: &[OsString], error: &clap::Error) -> u8 {
     let first = first.strip_prefix("error: ").unwrap_or(first);
     let path = |name: &str| given(arguments, name).map(Path::new);
     let log = JobLog::new(path("--termination-log").unwrap_or(args::TERMINATION_LOG.as_ref()));
-    let metrics = job::request_metrics(&log, path("--metrics-file"), &Environment::own());
-    warn_of(&log, metrics);
+    let environment = Environment::own();
+    if !is_for_original(arguments, &environment) {
+        let metrics = job::request_metrics(&log, path("--metrics-file"), &environment);
+        warn_of(&log, metrics);
+    }
     log.end(&usage(first, "the operations are restore, backup and maintenance"))
+}
+
+/// Returns whether arguments that cannot be parsed as a whole ask for what the original script does, which is no
+/// restore of ours.
+fn is_for_original(arguments: &[OsString], environment: &Environment) -> bool {
+    let known = |argument: &&str| contract::dispatch::is_operation(argument);
+    let operations = arguments.iter().skip(2).filter_map(|argument| argument.to_str()).filter(known);
+    let operations: Vec<_> = operations.map(ToOwned::to_owned).collect();
+    matches!(contract::dispatch::task(&operations, environment), Ok(Task::Original(_)))
 }
 
 /// Returns the value of an option among arguments that cannot be parsed as a whole.
@@ -199,5 +211,22 @@ mod tests {
             ["kopia-rs", "mover", "--nonsense", "--a=x y", "--b", "z", "--abc"].map(OsString::from);
         let of = |name| given(&arguments, name).and_then(OsStr::to_str);
         assert_eq!([of("--a"), of("--b"), of("--c"), of("--abc")], [Some("x y"), Some("z"), None, None]);
+    }
+
+    #[test]
+    fn a_wrong_call_for_something_else_is_no_restore() {
+        for (direction, call, expected) in [
+            ("destination", "mover backup --typo", true),
+            ("destination", "mover --typo maintenance", true),
+            ("source", "mover --typo", true),
+            ("destination", "mover --typo", false),
+            ("source", "mover restore --typo", false),
+            ("source", "mover --metrics-file backups restore --typo", false),
+        ] {
+            let arguments: Vec<_> =
+                ["kopia-rs"].into_iter().chain(call.split(' ')).map(OsString::from).collect();
+            let environment = [("DIRECTION".into(), direction.into())].into_iter().collect();
+            assert_eq!(is_for_original(&arguments, &environment), expected, "{direction} {call}");
+        }
     }
 }

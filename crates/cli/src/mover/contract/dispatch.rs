@@ -43,11 +43,15 @@ pub(crate) fn arguments(all: impl IntoIterator<Item = OsString>) -> Vec<OsString
     all
 }
 
+/// Returns whether the original script knows an operation.
+pub(crate) fn is_operation(name: &str) -> bool {
+    matches!(name, "restore" | "backup" | "maintenance")
+}
+
 /// Finds out what is to be done: operations go before DIRECTION.
 pub(crate) fn task(operations: &[String], environment: &Environment) -> Result<Task, Usage> {
     let usage = |cause: String, advice: &str| Usage(StatusLine::unable("start", &cause, advice));
-    let known = |operation: &str| matches!(operation, "restore" | "backup" | "maintenance");
-    if let Some(unknown) = operations.iter().find(|operation| !known(operation)) {
+    if let Some(unknown) = operations.iter().find(|operation| !is_operation(operation)) {
         return Err(usage(
             format!("unknown operation: {unknown}"),
             "the operations are restore, backup and maintenance",
