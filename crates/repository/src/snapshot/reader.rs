@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use super::Snapshot;
 
 use crate::contents::{Flaw, MAX_LENGTH};
-use crate::{Error, Repository, Result};
+use crate::{Repository, Result};
 
 /// The longest manifest of a snapshot that is kept, in bytes. Real ones have some 1,000.
 pub(super) const LONGEST: usize = 1 << 20;
