@@ -61,6 +61,7 @@ impl ExtraNames {
         (options, scope): (&Options, &Scope),
         mut keep: impl FnMut(&str, NotDeleted),
     ) -> Option<Vec<Box<[u8]>>> {
+        self.names.take_unchosen(options, scope);
         let originals = self.names.take_originals(directory, self.stubbed);
         originals.iter().for_each(|name| keep(name, NotDeleted::OnlyStub));
         let inexact = self.names.take_inexact(self.inexact.iter().map(|name| &**name));

@@ -97,6 +97,16 @@ impl DirNames {
         }
     }
 
+    /// Takes away what is not chosen: it stays, and there is nothing to be told of it.
+    pub(crate) fn take_unchosen(&mut self, options: &Options, scope: &Scope) {
+        let Some(chosen) = &options.chosen else { return };
+        let spared = Spared { chosen, scope };
+        let is_chosen =
+            |name: &[u8], kind: FileType| spared.below(name, kind == FileType::Directory).is_some();
+        let unchosen = self.names.extract_if(|name, found| !is_chosen(name, found.0));
+        self.taken.extend(unchosen.map(|(_, (_, inode))| inode));
+    }
+
     /// Takes away what the snapshot has only stubs of, and returns what was there: it may be the only copy.
     pub(crate) fn take_originals(
         &mut self,

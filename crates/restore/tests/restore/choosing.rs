@@ -1,6 +1,7 @@
 //! What is chosen of a snapshot, and what is made of the rest.
 
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 
 use kopia_repository::choice::{Choice, Chosen};
@@ -163,6 +164,26 @@ fn what_is_not_chosen_is_no_extra() {
     assert_eq!(found[..7], expected);
     assert_eq!(found[7..], ["docs/old/c.txt", "other", "other/x"]);
     assert_eq!(fs::read(target("docs/b.bin")).unwrap(), b"mine");
+}
+
+#[test]
+fn nothing_is_told_of_what_stays_because_it_is_not_chosen() {
+    let place = Place::new();
+    let root = place.root("repo", |writer| {
+        let bytes = writer.file(b"hello");
+        let entries = [file("a.txt", &bytes, 5), file("caf\u{fffd}.jpg", &bytes, 5)];
+        folder("data", &writer.directory(&entries))
+    });
+    let name = |name: &[u8]| place.path("target").join(std::ffi::OsStr::from_bytes(name));
+    fs::create_dir(place.path("target")).unwrap();
+    for extra in [&b"caf\xe9.jpg"[..], b"b.txt"] {
+        fs::write(name(extra), "mine").unwrap();
+    }
+    let mut wanted = options(&root, &["*.txt"], &[]);
+    wanted.delete_extra = true;
+    let (_, outcome) = restore(&place, &root, &wanted, "target");
+    assert_eq!((outcome.problem_count, outcome.deleted), (0, 1), "{:?}", problems(&outcome));
+    assert!(name(b"caf\xe9.jpg").exists() && !name(b"b.txt").exists());
 }
 
 #[test]

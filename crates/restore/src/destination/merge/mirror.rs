@@ -80,7 +80,9 @@ impl Publisher<'_> {
                     Err(error) => Some(Some(error.into())),
                 }
             };
-            if let Some(why) = in_use.get(&Arc::as_ptr(parent)).cloned().or_else(is_in_use) {
+            // Where the system has not said it of the parent, it may say it here.
+            let above = in_use.get(&Arc::as_ptr(parent)).filter(|why| why.is_none());
+            if let Some(why) = above.cloned().or_else(is_in_use) {
                 in_use.insert(Arc::as_ptr(directory), why);
             }
         }
