@@ -64,33 +64,36 @@ pub(crate) fn refusal(act: Act, made: Made, name: &str, errno: Errno) -> Option<
 }
 
 /// Foresees what [`refusal`] would say, by looking for the name in a directory of the target's file system.
-pub(crate) fn foresee_refusal(made: Made, name: &str, directory: BorrowedFd<'_>) -> Option<Reason> {
+/// Bytes that are no UTF-8 are one each, however the name is shown.
+pub(crate) fn foresee_refusal(made: Made, name: &[u8], directory: BorrowedFd<'_>) -> Option<Reason> {
     foresee(made, name, directory, || FileSystem::of(directory).is_fat())
 }
 
 fn foresee(
     made: Made,
-    name: &str,
+    name: &[u8],
     directory: BorrowedFd<'_>,
     is_fat: impl FnOnce() -> bool,
 ) -> Option<Reason> {
+    let shown = String::from_utf8_lossy(name);
+    let shown = &*shown;
     // Names of letters and digits are taken everywhere.
-    let is_odd = is_refused_by_windows(name) || name.len() > ODD;
+    let is_odd = is_refused_by_windows(shown) || name.len() > ODD;
     if !is_odd && made != Made::Symlink {
         return None;
     }
     if is_fat() {
         if made == Made::Symlink {
-            return refusal(Act::Make, made, name, Errno::PERM);
+            return refusal(Act::Make, made, shown, Errno::PERM);
         }
-        if is_refused_by_windows(name.trim_end_matches('.')) {
-            return refusal(Act::Make, made, name, Errno::INVAL);
+        if is_refused_by_windows(shown.trim_end_matches('.')) {
+            return refusal(Act::Make, made, shown, Errno::INVAL);
         }
     }
     let looked = if is_odd { look(directory, name).err() } else { None };
     let errno = looked.as_ref().and_then(Errno::from_io_error)?;
     let is_of_name = matches!(errno, Errno::INVAL | Errno::ILSEQ | Errno::NAMETOOLONG);
-    is_of_name.then(|| refusal(Act::Make, made, name, errno))?
+    is_of_name.then(|| refusal(Act::Make, made, shown, errno))?
 }
 
 /// The longest name that every file system takes, in bytes.
@@ -153,11 +156,12 @@ mod tests {
     fn what_fat_refuses_is_foreseen_there_alone() {
         let place = tempfile::tempdir().unwrap();
         let directory = rustix::fs::open(place.path(), DIRECTORY, Mode::empty()).unwrap();
-        let foresee = |made, name, is_fat| match foresee(made, name, directory.as_fd(), || is_fat) {
-            None => None,
-            Some(Reason::Unfit { what, .. }) => Some(what),
-            Some(reason) => panic!("{reason}"),
-        };
+        let foresee =
+            |made, name: &str, is_fat| match foresee(made, name.as_bytes(), directory.as_fd(), || is_fat) {
+                None => None,
+                Some(Reason::Unfit { what, .. }) => Some(what),
+                Some(reason) => panic!("{reason}"),
+            };
         use Made::{Directory, File, Symlink};
         for (made, name, expected) in [
             (Symlink, "plain", Some(Unfit::Symlink)),
@@ -176,10 +180,13 @@ mod tests {
     fn long_names_are_foreseen() {
         let place = tempfile::tempdir().unwrap();
         let directory = rustix::fs::open(place.path(), DIRECTORY, Mode::empty()).unwrap();
-        let foresee = |name: &str| foresee_refusal(Made::File, name, directory.as_fd());
+        let foresee_bytes = |name: &[u8]| foresee_refusal(Made::File, name, directory.as_fd());
+        let foresee = |name: &str| foresee_bytes(name.as_bytes());
         assert!(matches!(foresee(&"é".repeat(200)), Some(Reason::Unfit { .. })));
         assert!(
             foresee(&"e".repeat(200)).is_none() && foresee("a:b").is_none() && foresee("plain").is_none()
         );
+        // Shown it has three bytes for each.
+        assert!(foresee_bytes(&[0xff; 200]).is_none() && foresee_bytes(&[0xff; 256]).is_some());
     }
 }

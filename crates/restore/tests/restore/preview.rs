@@ -132,16 +132,29 @@ fn what_may_not_be_written_or_listed_is_told() {
     let place = Place::new();
     let root = root(&place);
     place.restore(&root, "target");
-    fs::write(place.path("target/large"), b"other").unwrap();
-    fs::set_permissions(place.path("target/large"), fs::Permissions::from_mode(0o400)).unwrap();
-    fs::set_permissions(place.path("target/d"), fs::Permissions::from_mode(0o300)).unwrap();
-    let mut options = Options::default();
-    (options.in_place, options.delete_extra) = (true, true);
-    let (lines, _) = preview(&place, &root, &options);
-    assert!(lines.contains("Replace large"), "{lines:?}");
-    kopia_restore::restore(&root, place.path("target"), &options).unwrap();
     place.restore(&root, "fresh");
-    crate::common::assert_same(&place.path("fresh"), &place.path("target"));
+    let set_mode = |path, mode| {
+        fs::set_permissions(place.path(path), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    for mode in [0o300, 0o400, 0o600] {
+        fs::write(place.path("target/large"), b"other").unwrap();
+        set_mode("target/large", 0o400);
+        set_mode("target/d", mode);
+        let mut options = Options::default();
+        (options.in_place, options.delete_extra) = (true, true);
+        let (lines, told) = preview(&place, &root, &options);
+        assert!(lines.contains("Replace large"), "{lines:?}");
+        // What its owner has to open up first is no problem, as it is none for the restore.
+        assert_eq!(told.problem_count, 0, "{:?}", told.problems);
+        kopia_restore::restore(&root, place.path("target"), &options).unwrap();
+        crate::common::assert_same(&place.path("fresh"), &place.path("target"));
+    }
+    for mode in [0o400, 0o600] {
+        set_mode("target", mode);
+        let (_, told) = preview(&place, &root, &Options::default());
+        assert_eq!(told.problem_count, 0, "{mode:o}: {:?}", told.problems);
+    }
+    set_mode("target", 0o755);
 }
 
 #[test]

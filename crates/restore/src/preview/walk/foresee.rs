@@ -13,7 +13,7 @@ use crate::reason::{Operation, Reason};
 
 impl<V: FnMut(&Change)> DryRun<'_, V> {
     /// Foresees that the target does not take an entry.
-    pub(super) fn foresee_refusal(&self, parent: &WalkedDir, made: Made, name: &str) -> Option<Reason> {
+    pub(super) fn foresee_refusal(&self, parent: &WalkedDir, made: Made, name: &[u8]) -> Option<Reason> {
         if parent.attached.is_closed {
             return Some(refused());
         }
@@ -40,6 +40,13 @@ pub(super) fn is_closed(directory: &OwnedFd, stat: &Stat) -> bool {
     let access = Access::WRITE_OK | Access::EXEC_OK;
     let is_refused = || accessat(directory, ".", access, AtFlags::EACCESS) == Err(Errno::ACCESS);
     !is_ours(stat) && is_refused()
+}
+
+/// Returns whether this process cannot look into its own directory as it is: the restore gives itself the right.
+pub(in crate::preview) fn is_shut(directory: &OwnedFd) -> bool {
+    let access = Access::READ_OK | Access::EXEC_OK;
+    let is_refused = || accessat(directory, ".", access, AtFlags::EACCESS) == Err(Errno::ACCESS);
+    rustix::fs::fstat(directory).is_ok_and(|stat| is_ours(&stat)) && is_refused()
 }
 
 pub(in crate::preview) fn is_ours(stat: &Stat) -> bool {

@@ -29,7 +29,7 @@ impl<V: FnMut(&Change)> DryRun<'_, V> {
         match (candidates.existing, &directory.attached.handle) {
             (None, _) | (_, None) => {
                 let made = if entry.kind() == EntryKind::Symlink { Made::Symlink } else { Made::File };
-                match self.foresee_refusal(directory, made, &shown) {
+                match self.foresee_refusal(directory, made, name) {
                     Some(reason) => self.problem(path, reason),
                     None => self.written(path, Action::Write, entry, 0),
                 }

@@ -10,7 +10,7 @@ use kopia_repository::tree::{FoldName, Problem, Visitor, Walk, Walked};
 use kopia_repository::{Defect, Entry, Error, Trail};
 use rustix::fs::Stat;
 
-use super::foresee::{cannot_replace, is_closed, is_ours};
+use super::foresee::{cannot_replace, is_closed, is_ours, is_shut};
 use super::{DryRun, OPEN};
 use crate::decide::directory::DirectoryPolicy;
 use crate::decide::existing::freed_bytes;
@@ -119,7 +119,7 @@ impl<V: FnMut(&Change)> DryRun<'_, V> {
                 self.made(parent.path_of(name), Action::Replace, freed_bytes(&stat));
             }
             _ => {
-                self.foresee_refusal(parent, Made::Directory, name).map_or(Ok(()), Err)?;
+                self.foresee_refusal(parent, Made::Directory, name.as_bytes()).map_or(Ok(()), Err)?;
                 self.made(parent.path_of(name), Action::Write, 0);
             }
         }
@@ -144,7 +144,8 @@ impl<V: FnMut(&Change)> DryRun<'_, V> {
     }
 }
 
-/// Opens the target's directory, unless it is another one than was found.
+/// Opens the target's directory, unless it is another one than was found, or one that its owner has to open up
+/// first.
 fn open(parent: &OwnedFd, name: &str, stat: &Stat) -> io::Result<Option<OwnedFd>> {
     let opened = match open_directory(parent.as_fd(), name) {
         // Its owner gives itself the right.
@@ -153,7 +154,7 @@ fn open(parent: &OwnedFd, name: &str, stat: &Stat) -> io::Result<Option<OwnedFd>
     };
     let Some(opened) = opened else { return Ok(None) };
     let is_same = Identity::of(&opened)? == Identity::from(stat);
-    Ok(Some(opened).filter(|_| is_same))
+    Ok(Some(opened).filter(|opened| is_same && !is_shut(opened)))
 }
 
 impl<V: FnMut(&Change)> Visitor for DryRun<'_, V> {
