@@ -254,7 +254,7 @@ fn run(entry: &Entry, target: &Path, options: &Options, observer: &dyn Observer)
         drop((shared, lock));
         return Ok(tally.finish());
     }
-    put_in_place(entry, &shared, &merge).inspect_err(|_| settle())?;
+    put_in_place(entry, &shared, &merge).inspect_err(|_| settle())??;
     drop(shared);
     let mut outcome = tally.finish();
     outcome.already_finished = already_finished;
@@ -262,22 +262,26 @@ fn run(entry: &Entry, target: &Path, options: &Options, observer: &dyn Observer)
     Ok(outcome)
 }
 
-/// Moves what was staged to its place, and finishes the target.
-fn put_in_place(entry: &Entry, shared: &Shared<'_>, merge: &Merge) -> Result<()> {
+/// Moves what was staged to its place, and finishes the target. Returns what the system says of the removal of
+/// the unfinished folder then: what stays of it, such as a file that is open elsewhere, changes nothing else.
+fn put_in_place(entry: &Entry, shared: &Shared<'_>, merge: &Merge) -> Result<Result<()>> {
     let Shared { options, target, staging, tally, .. } = *shared;
+    // Nothing has been moved into folders that were opened up.
+    let close_again = |_: &Error| shared.close_again();
     if options.sync != Durability::None {
-        target.sync()?;
+        target.sync().inspect_err(close_again)?;
     }
     let has_attributes = entry.kind() == EntryKind::Directory && !entry.is_implied();
     let root_attributes = options.root_attributes && has_attributes;
     if let Some(kept) = shared.kept {
         let noted = kept.directories(&merge.existing);
-        noted.map_err(|source| Error::Target {
+        let noted = noted.map_err(|source| Error::Target {
             path: target.path.clone(),
             what: "what is replaced cannot be kept",
             source,
             unfinished: Some(staging.path(target)),
-        })?;
+        });
+        noted.inspect_err(close_again)?;
     }
     let metadata = Metadata::new(shared.defaults, options);
     let mut publisher = Publisher {
@@ -306,8 +310,8 @@ fn put_in_place(entry: &Entry, shared: &Shared<'_>, merge: &Merge) -> Result<()>
             unfinished,
         });
     }
-    staging.remove(target)?;
-    if options.is_finish() {
+    let removed = staging.remove(target);
+    if options.is_finish() && removed.is_ok() {
         // What they stand for is in its place, and stays there.
         target.sync()?;
         remove_markers(target.directory.as_fd(), staging.name())
@@ -317,7 +321,7 @@ fn put_in_place(entry: &Entry, shared: &Shared<'_>, merge: &Merge) -> Result<()>
     if options.sync != Durability::None {
         target.sync()?;
     }
-    Ok(())
+    Ok(removed)
 }
 
 /// What a restore needs before it can work.

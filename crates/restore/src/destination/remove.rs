@@ -109,7 +109,7 @@ fn walk_with<'a>(
     (spared, moves): (Option<Spared<'a>>, Option<MoveAway<'a>>),
 ) -> io::Result<Kept> {
     let chosen = spared.map(|spared| spared.chosen);
-    let mut walk = Walk { manner, chosen, path: Vec::new(), kept: Kept::default(), moves };
+    let mut walk = Walk { manner, chosen, path: Vec::new(), kept: Kept::default(), failed: None, moves };
     let Some(stat) = look(parent, name)? else { return Ok(walk.kept) };
     let below = spared.map_or(Some(Scope::default()), |spared| spared.below(name, is_directory(&stat)));
     let Some(below) = below else {
@@ -159,10 +159,16 @@ fn walk_with<'a>(
         let done = walk.path.pop().unwrap_or_default();
         if level.keeps {
             upper.keeps = true;
-        } else if manner.removes {
-            rustix::fs::unlinkat(&current, &*done, AtFlags::REMOVEDIR)?;
+        } else if manner.removes
+            && let Err(errno) = rustix::fs::unlinkat(&current, &*done, AtFlags::REMOVEDIR)
+        {
+            walk.failed.get_or_insert(errno.into());
+            upper.keeps = true;
         }
         level = upper;
+    }
+    if let Some(error) = walk.failed {
+        return Err(error);
     }
     if manner.removes && !level.keeps {
         rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR)?;
@@ -202,6 +208,8 @@ struct Walk<'a> {
     /// The names of the directories that lead to the one that is being emptied.
     path: Vec<Vec<u8>>,
     kept: Kept,
+    /// Why something could not be removed: the first of all. The rest goes all the same.
+    failed: Option<io::Error>,
     moves: Option<MoveAway<'a>>,
 }
 
@@ -248,7 +256,13 @@ impl Walk<'_> {
                     level.directories.push((name.to_owned(), below.unwrap_or_default()));
                 }
                 Some(stat) if self.is_moved_away(directory.as_fd(), name.to_bytes(), &stat)? => {}
-                Some(_) => level.keeps |= self.remove_file(directory.as_fd(), name.to_bytes())?,
+                Some(_) => match self.remove_file(directory.as_fd(), name.to_bytes()) {
+                    Ok(stays) => level.keeps |= stays,
+                    Err(error) => {
+                        self.failed.get_or_insert(error);
+                        level.keeps = true;
+                    }
+                },
                 None => {}
             }
         }
@@ -317,6 +331,32 @@ mod tests {
         let removed = refusing(&[(Call::Unlink, Some(Errno::BUSY))], remove);
         let busy = Some(Errno::BUSY.raw_os_error());
         assert!(removed.is_none_or(|removed| removed.is_err_and(|error| error == busy)));
+    }
+
+    #[test]
+    fn what_cannot_be_removed_keeps_nothing_else() {
+        let place = tempfile::tempdir().unwrap();
+        for name in ["tree/a/b", "tree/c", "tree/d"] {
+            fs::create_dir_all(place.path().join(name)).unwrap();
+        }
+        for name in ["tree/a/b/file", "tree/c/file", "tree/d/file", "tree/file"] {
+            fs::write(place.path().join(name), b"x").unwrap();
+        }
+        // Whatever order they are listed in: one stays, and nothing but what it lies in.
+        let stays = place.path().join("tree/a/b/file");
+        let parent = open(place.path());
+        let moves: MoveAway<'_> = &mut |_, _, _, path| {
+            if path == b"tree/a/b/file" {
+                fs::remove_file(&stays)?;
+                fs::create_dir(&stays)?;
+            }
+            Ok(false)
+        };
+        assert!(remove_made(parent.as_fd(), b"tree", moves).is_err(), "a file is a directory by now");
+        assert!(stays.is_dir());
+        for gone in ["tree/c", "tree/d", "tree/file"] {
+            assert!(!place.path().join(gone).exists(), "{gone}");
+        }
     }
 
     #[test]

@@ -42,10 +42,12 @@ pub(super) fn remove_others(handle: BorrowedFd<'_>, name: &str) -> io::Result<()
     if !is_there(handle, name)? {
         return Ok(());
     }
+    let mut removed = Ok(());
     for other in others(handle, name)? {
-        remove_tree(handle, &other, None)?;
+        // One that cannot be removed keeps none of the others.
+        removed = removed.and(remove_tree(handle, &other, None).map(drop));
     }
-    Ok(())
+    removed
 }
 
 /// Lists what a directory has but the proof.
