@@ -18,6 +18,9 @@ use crate::reason::{Operation, Reason};
 /// How many a worker notes at once.
 const NOTED: usize = if cfg!(test) { 2 } else { 1024 };
 
+/// How many bytes the paths of these may have.
+const NOTED_BYTES: usize = 1 << 20;
+
 /// A file or link that waits for its attributes.
 pub(super) struct Waiting {
     entry: SmallEntry,
@@ -37,8 +40,9 @@ impl Worker<'_> {
         if !unset.owner && !unset.time && (entry.symlink || unset == Unset::default()) {
             return false;
         }
+        self.waiting_bytes += entry.path().len();
         self.waiting.push(Waiting { entry: entry.clone(), found: *found });
-        if self.waiting.len() >= NOTED {
+        if self.waiting.len() >= NOTED || self.waiting_bytes >= NOTED_BYTES {
             self.correct_waiting();
         }
         true
@@ -47,6 +51,7 @@ impl Worker<'_> {
     /// Sets the attributes of all that wait for them, once the journal says what they had.
     pub(super) fn correct_waiting(&mut self) {
         let waiting = std::mem::take(&mut self.waiting);
+        self.waiting_bytes = 0;
         if let Some(kept) = self.shared.kept.filter(|_| !waiting.is_empty() && !self.shared.stopped()) {
             self.correct_noted(kept, waiting);
         }

@@ -49,6 +49,8 @@ pub(crate) struct Worker<'a> {
     pub(super) units_of_others: f64,
     /// Files and links of the target that wait for their attributes.
     pub(super) waiting: Vec<Waiting>,
+    /// How many bytes their paths have.
+    pub(super) waiting_bytes: usize,
     /// The step that is worked on; writers have none.
     pub(super) step: Option<Arc<StepDone>>,
 }
@@ -80,6 +82,7 @@ impl<'a> Worker<'a> {
             waited_for_others: false,
             units_of_others: 0.0,
             waiting: Vec::new(),
+            waiting_bytes: 0,
             step: None,
             in_target: InTarget::default(),
         }
