@@ -166,6 +166,16 @@ pub(crate) fn unless_gone<T>(looked: io::Result<T>) -> io::Result<Option<T>> {
     }
 }
 
+/// Returns whether an error would hit every entry: a full or failing disk, a mount that is gone, no files to
+/// be opened.
+pub(crate) fn is_fatal(error: &io::Error) -> bool {
+    use Errno as E;
+    let errno = Errno::from_io_error(error);
+    let all =
+        [E::NOSPC, E::DQUOT, E::IO, E::ROFS, E::STALE, E::NODEV, E::NXIO, E::NOTCONN, E::MFILE, E::NFILE];
+    errno.is_some_and(|errno| all.contains(&errno))
+}
+
 /// Returns whether an entry is a directory itself, not a link to one.
 pub(crate) fn is_directory(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::Directory

@@ -15,20 +15,8 @@ mod publish;
 mod worker;
 mod writers;
 
-use std::io;
-
-use rustix::io::Errno;
-
 pub(crate) use bytes::{Bytes, is_zero, runs, runs_by};
 pub(crate) use context::Shared;
 pub(crate) use worker::{Worker, as_long_as_stated};
 
-/// Returns whether an error would hit every entry: a full or failing disk, a mount that is gone, no files to
-/// be opened.
-fn is_fatal(error: &io::Error) -> bool {
-    use Errno as E;
-    let errno = Errno::from_io_error(error);
-    let all =
-        [E::NOSPC, E::DQUOT, E::IO, E::ROFS, E::STALE, E::NODEV, E::NXIO, E::NOTCONN, E::MFILE, E::NFILE];
-    errno.is_some_and(|errno| all.contains(&errno))
-}
+use crate::destination::is_fatal;

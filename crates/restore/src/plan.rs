@@ -42,10 +42,10 @@ use crate::destination::metadata::{Attributes, is_newer};
 use crate::destination::mounts::is_boundary;
 use crate::destination::placeholder::Placeholders;
 use crate::destination::staging::pending::Pending;
-use crate::destination::{is_directory, look_for, unless_gone};
+use crate::destination::{is_fatal, look_for, unless_gone};
 use crate::kept::Keeping;
 use crate::reason::{NotDeleted, Reason};
-use crate::{Error, Options, Portion};
+use crate::{Options, Portion};
 use batch::Batch;
 use context::{Context, Destination};
 use items::{Chore, Side};
@@ -63,6 +63,12 @@ const LARGE_FILES: usize = 32;
 /// 100,000 small files 1.6 times as many bytes were read by the smaller batches.
 const FAR_ENTRIES: usize = 65_536;
 const FAR_BYTES: u64 = 1 << 30;
+
+/// What is said where it is not known what the target has.
+const UNSEEN: &str = "cannot be looked at";
+
+/// What is said where the journal of what is replaced cannot be written.
+const NOT_KEPT: &str = "what is replaced cannot be kept";
 
 /// Walks the tree on one thread.
 pub(crate) struct Planner<'a> {
@@ -127,11 +133,12 @@ impl<'a> Planner<'a> {
 
     /// Plans a root that is a file or link and gets this name.
     fn single(&mut self, root: &Entry, name: &[u8], directory: Arc<Directory>) {
-        let found = self.look_at(&directory).map_err(Reason::from).and_then(|there| {
-            let left = there.left.as_ref().map_or(Leftover::Nothing, |left| left.of(name, root.kind()));
-            there.found(&self.context, name, root, left)
+        let there = self.look_at(&directory).unwrap_or_else(|error| {
+            self.unseen(&directory, error);
+            There::default()
         });
-        match found {
+        let left = there.left.as_ref().map_or(Leftover::Nothing, |left| left.of(name, root.kind()));
+        match there.found(&self.context, name, root, left) {
             Ok(found) => {
                 // kopia names placeholders after entries of snapshots, whose names are UTF-8.
                 directory.set_placeholders(
@@ -149,25 +156,53 @@ impl<'a> Planner<'a> {
 
     /// Returns what the target itself gets.
     fn attributes_of_root(&mut self, root: &Entry) -> Attributes {
-        let (options, destination) = (self.context.options, self.context.destination);
-        let found = destination.and_then(|destination| destination.target.found);
+        let options = self.context.options;
         // A run that was interrupted may have made it.
-        let is_new = destination.is_some_and(|destination| destination.target.is_new());
-        let stays = found.filter(|stat| options.newer && !is_new && !is_newer(root.modified(), stat));
-        let attributes = stays.map_or_else(|| Attributes::of(root, options), |stat| Attributes::found(&stat));
-        if options.newer && root.kind() == EntryKind::Directory {
-            return self.settled("", attributes, true);
-        }
-        attributes
+        let destination = self.context.destination.filter(|destination| !destination.target.is_new());
+        let found = destination.and_then(|destination| {
+            destination.target.found.map(|found| self.root_before(root, destination, found))
+        });
+        let stays = found.filter(|stat| options.newer && !is_newer(root.modified(), stat));
+        stays.map_or_else(|| Attributes::of(root, options), |stat| Attributes::found(&stat))
     }
 
-    /// Returns what a directory of the target gets at the end: these attributes, unless a run that was
-    /// interrupted has noted others.
-    fn settled(&mut self, path: &str, attributes: Attributes, may_mislead: bool) -> Attributes {
+    /// Returns what the target was like before the first run of this restore changed it, and sees to it that it
+    /// gets back the mode that it had then.
+    fn root_before(
+        &mut self,
+        root: &Entry,
+        Destination { target, staging, .. }: Destination<'_>,
+        found: Stat,
+    ) -> Stat {
+        let Options { newer, skip_permissions, root_attributes, .. } = *self.context.options;
+        let is_directory = root.kind() == EntryKind::Directory;
+        let keeps_time = newer && is_directory;
+        let keeps_mode = skip_permissions || !root_attributes || !is_directory || root.is_implied();
+        let is_opened_up = target.opened_up_from().is_some();
+        if !keeps_time && !(keeps_mode && (is_opened_up || staging.is_left())) {
+            return found;
+        }
+        let before = self.before("", Some(&found), (Leftover::Usable, 0), keeps_time || is_opened_up);
+        let before = before.unwrap_or(found);
+        if before.st_mode != found.st_mode {
+            target.set_mode_after(Some(before.st_mode & 0o7777));
+        }
+        before
+    }
+
+    /// Returns what a directory of the target was like before the first run of this restore changed it, as
+    /// [`Pending::before`] does.
+    fn before(
+        &mut self,
+        path: &str,
+        found: Option<&Stat>,
+        made: (Leftover, u32),
+        may_mislead: bool,
+    ) -> Option<Stat> {
         let destination = self.context.destination.filter(|_| !self.context.options.is_shard());
-        let Some(destination) = destination else { return attributes };
+        let Some(destination) = destination else { return found.copied() };
         let pending = self.pending.get_or_insert_with(|| Pending::open(destination.staging));
-        pending.settle(path, attributes, may_mislead)
+        pending.before(path, found, made, may_mislead)
     }
 
     /// Plans everything below a directory.
@@ -197,9 +232,12 @@ impl<'a> Planner<'a> {
     /// Looks at what is there already of a directory.
     ///
     /// # Errors
-    /// What the system says of something that is there: what it has is not known, so nothing can be planned.
+    /// What the system says of something that is there: what it has is not known, so nothing can be planned. Of
+    /// what is staged that ends the restore: it would be lost, or get to its place without having been compared.
     fn look_at(&mut self, directory: &Arc<Directory>) -> io::Result<There> {
-        Ok(There { existing: self.existing(directory)?, left: self.left(directory)? })
+        let existing = self.existing(directory)?;
+        let left = self.left(directory).inspect_err(|error| self.context.give_up(UNSEEN, error))?;
+        Ok(There { existing, left })
     }
 
     /// Opens the directory of the target, if it was there before.
@@ -245,14 +283,18 @@ impl<'a> Planner<'a> {
         Some(self.staged.as_mut()?.open(directory))
     }
 
-    /// Reports a directory that cannot be looked at, with all below it. What is left of it in the staging tree
-    /// is not known to be whole, and goes.
-    fn unseen(&mut self, directory: &Arc<Directory>, reason: Reason) {
+    /// Reports a directory that cannot be looked at, with all below it, or ends the restore if that would hit
+    /// every entry.
+    fn unseen(&self, directory: &Arc<Directory>, error: io::Error) {
         directory.set_unseen();
-        self.context.tally.lost(directory.path_of(""), reason, directory.below);
-        if let Some(parent) = directory.parent.as_ref().filter(|_| directory.left != Leftover::Nothing) {
-            self.queue_discard(parent, vec![directory.name().as_bytes().into()]);
+        // Then it may not even have been opened up.
+        if self.context.stopped() {
+            return;
         }
+        if is_fatal(&error) || directory.parent.is_none() {
+            return self.context.give_up(UNSEEN, &error);
+        }
+        self.context.tally.lost(directory.path_of(""), Reason::from(error), directory.below);
     }
 
     /// Queues the opening up of a directory that its owner may not look into, and waits for it.
@@ -342,14 +384,9 @@ impl<'a> Planner<'a> {
 
     /// Has the journal of what is replaced on disk before workers open up closed directories.
     fn sync_closed(&self) {
-        let Some(destination) = self.context.destination else { return };
-        if let Err(source) = destination.kept.map_or(Ok(()), Keeping::sync_closed) {
-            self.context.crew.give_up(Error::Target {
-                path: destination.target.path.clone(),
-                what: "what is replaced cannot be kept",
-                source,
-                unfinished: Some(destination.unfinished()),
-            });
+        let kept = self.context.destination.and_then(|destination| destination.kept);
+        if let Err(error) = kept.map_or(Ok(()), Keeping::sync_closed) {
+            self.context.give_up(NOT_KEPT, &error);
         }
     }
 
@@ -368,31 +405,33 @@ struct There {
     left: Option<Leftovers>,
 }
 
-/// How a directory gets to its place.
-struct Placing {
-    kind: DirectoryKind,
-    /// Whether it replaces something else than a directory.
-    replaces: bool,
-    attributes: Attributes,
-    /// What the target's directory is like, if it has one.
-    found: Option<Stat>,
+/// Returns what a directory gets besides what is in it, from what the target had by its name before.
+fn attributes_of(
+    context: &Context<'_>,
+    parent: &Directory,
+    entry: &Entry,
+    before: Option<&Stat>,
+) -> Attributes {
+    if entry.is_implied() {
+        // As of any directory that is made on the way: one that is there stays as it is.
+        return before.map_or_else(|| context.of_directory(entry, parent), Attributes::found);
+    }
+    let stays = before.filter(|stat| context.options.newer && !is_newer(entry.modified(), stat));
+    stays.map_or_else(|| Attributes::of(entry, context.options), Attributes::found)
 }
 
 impl There {
-    /// Decides how a directory gets to its place, and what it gets there besides what is in it.
-    fn placing(&self, context: &Context<'_>, parent: &Directory, entry: &Entry) -> Result<Placing, Reason> {
-        let found = self.look(entry.name().as_bytes())?;
-        let there = found.as_ref().filter(|stat| is_directory(stat));
-        let attributes = if entry.is_implied() {
-            // As of any directory that is made on the way: one that is there stays as it is.
-            there.map_or_else(|| context.of_directory(entry, parent), Attributes::found)
-        } else {
-            let stays = there.filter(|stat| context.options.newer && !is_newer(entry.modified(), stat));
-            stays.map_or_else(|| Attributes::of(entry, context.options), Attributes::found)
-        };
+    /// Decides how a directory gets to its place, and whether it replaces something else than a directory.
+    fn placing(
+        &self,
+        context: &Context<'_>,
+        parent: &Directory,
+        entry: &Entry,
+        found: Option<&Stat>,
+    ) -> Result<(DirectoryKind, bool), Reason> {
         // It is made, and left as it is made.
         if context.options.is_shard() || parent.kind != DirectoryKind::Existing {
-            return Ok(Placing { kind: DirectoryKind::Inner, replaces: false, attributes, found: None });
+            return Ok((DirectoryKind::Inner, false));
         }
         let directory = self.existing.as_ref().map(AsFd::as_fd);
         let device = context.destination.map(|destination| destination.target.device);
@@ -400,13 +439,12 @@ impl There {
             Some((directory, device)) => is_boundary(directory, entry.name().as_bytes(), stat, device),
             None => Ok(false),
         };
-        let policy = DirectoryPolicy::decide(found.as_ref(), entry.modified(), is_boundary, context.options)?;
-        let (kind, replaces) = match policy {
+        let policy = DirectoryPolicy::decide(found, entry.modified(), is_boundary, context.options)?;
+        Ok(match policy {
             DirectoryPolicy::Fill => (DirectoryKind::Existing, false),
             DirectoryPolicy::Replace => (DirectoryKind::Moved, true),
             DirectoryPolicy::Make => (DirectoryKind::Moved, false),
-        };
-        Ok(Placing { kind, replaces, attributes, found })
+        })
     }
 
     /// Returns what is there already of a file or link.
@@ -417,12 +455,13 @@ impl There {
         entry: &Entry,
         left: Leftover,
     ) -> Result<Candidates, Reason> {
-        let (stat, creator) = (self.look(name)?, context.creator());
+        let (stat, creator) = (self.look(context, name)?, context.creator());
         Ok(Candidates { left, ..Candidates::of(stat.as_ref(), entry, context.options, creator) })
     }
 
-    /// Looks at what the target has by a name.
-    fn look(&self, name: &[u8]) -> io::Result<Option<Stat>> {
-        self.existing.as_ref().map_or(Ok(None), |handle| look_for(handle.as_fd(), name))
+    /// Looks at what the target has by a name; what would hit every entry ends the restore.
+    fn look(&self, context: &Context<'_>, name: &[u8]) -> io::Result<Option<Stat>> {
+        let looked = self.existing.as_ref().map_or(Ok(None), |handle| look_for(handle.as_fd(), name));
+        looked.inspect_err(|error| context.give_up_if_fatal(UNSEEN, error))
     }
 }

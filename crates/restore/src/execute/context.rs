@@ -14,7 +14,7 @@ use super::bytes::Bytes;
 use super::large::Copies;
 use super::writers::Writers;
 use crate::destination::directory::Directory;
-use crate::destination::existing::open_existing;
+use crate::destination::existing::look_into;
 use crate::destination::folding::Folding;
 use crate::destination::metadata::probe::ProbedDefaults;
 use crate::destination::staging::Staging;
@@ -57,7 +57,7 @@ pub(crate) struct Shared<'a> {
     pub(crate) incomplete: IncompleteFiles,
     /// Where what is replaced is kept, if it is to be.
     pub(crate) kept: Option<&'a Keeping>,
-    /// Directories of the target that were opened up, in this order.
+    /// Directories of the target that may be opened up, each after those it lies in.
     opened_up: Mutex<Vec<Arc<Directory>>>,
     stop: AtomicBool,
     fatal: Mutex<Option<Error>>,
@@ -141,22 +141,24 @@ impl<'a> Shared<'a> {
         self.stop.load(Ordering::Relaxed)
     }
 
-    /// Notes that a directory of the target is about to be opened up.
-    pub(super) fn opens_up(&self, directory: &Arc<Directory>) {
-        lock::lock(&self.opened_up).push(directory.clone());
-    }
-
     /// Gives directories that were opened up their modes again, where the restore ends before it has moved
-    /// anything into them. Those that others lie in were opened up first.
+    /// anything into them.
     pub(crate) fn close_again(&self) {
         for directory in std::mem::take(&mut *lock::lock(&self.opened_up)).iter().rev() {
             let Some(found) = directory.found() else { continue };
-            let opened = open_existing(self.target.directory.as_fd(), directory);
-            let mode = Mode::from_raw_mode(found.st_mode & 0o7777);
-            if let Err(error) = opened.and_then(|opened| Ok(rustix::fs::fchmod(opened, mode)?)) {
+            if let Err(error) = self.close(directory, found.st_mode & 0o7777) {
                 tracing::debug!(%error, directory = directory.path_of(""), "it stays opened up");
             }
         }
+    }
+
+    /// Gives a directory of the target this mode. Whatever was opened up can be looked into without changing it.
+    fn close(&self, directory: &Arc<Directory>, mode: u32) -> io::Result<()> {
+        let opened = look_into(self.target.directory.as_fd(), directory, true)?;
+        if rustix::fs::fstat(&opened)?.st_mode & 0o7777 != mode {
+            rustix::fs::fchmod(&opened, Mode::from_raw_mode(mode))?;
+        }
+        Ok(())
     }
 
     /// Ends the restore because of something that would hit every entry.
@@ -191,6 +193,10 @@ impl Crew for Shared<'_> {
 
     fn stopped(&self) -> bool {
         self.stopped()
+    }
+
+    fn opens_up(&self, directory: &Arc<Directory>) {
+        lock::lock(&self.opened_up).push(directory.clone());
     }
 
     fn give_up(&self, error: Error) {

@@ -36,9 +36,6 @@ impl Worker<'_> {
             tracing::debug!(%error, "what it was like is not noted");
             return;
         }
-        if side == Side::Target {
-            self.shared.opens_up(directory);
-        }
         let opened = match side {
             Side::Target => self.in_target.open(self.shared.target.directory.as_fd(), directory).map(drop),
             Side::Staging => self.handles.open(directory).map(drop),

@@ -1,6 +1,8 @@
 //! What the planner knows, and whom it hands its batches to.
 
+use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use kopia_repository::{Entry, Repository};
 
@@ -14,6 +16,7 @@ use crate::destination::metadata::keep::Creator;
 use crate::destination::metadata::probe::ProbedDefaults;
 use crate::destination::staging::Staging;
 use crate::destination::target::Target;
+use crate::destination::{handles, is_fatal};
 use crate::kept::Keeping;
 use crate::shard::IncompleteFiles;
 use crate::tally::Tally;
@@ -75,6 +78,10 @@ pub(crate) trait Crew {
     /// Returns whether the planner is to stop.
     fn stopped(&self) -> bool;
 
+    /// Notes that a directory of the target will be opened up as soon as something in it is looked at. Those
+    /// that it lies in come first.
+    fn opens_up(&self, directory: &Arc<Directory>);
+
     /// Ends everything because of something that would hit every entry.
     fn give_up(&self, error: Error);
 }
@@ -83,6 +90,25 @@ impl Context<'_> {
     /// Returns whether the planner is to stop.
     pub(crate) fn stopped(&self) -> bool {
         self.crew.stopped()
+    }
+
+    /// Ends the restore because of what the system says of the target; what is staged stays for the next run.
+    pub(crate) fn give_up(&self, what: &'static str, error: &io::Error) {
+        if let Some(destination) = &self.destination {
+            self.crew.give_up(Error::Target {
+                path: destination.target.path.clone(),
+                what,
+                source: handles::copy(error),
+                unfinished: Some(destination.unfinished()),
+            });
+        }
+    }
+
+    /// As [`Self::give_up`], if the error would hit every entry.
+    pub(crate) fn give_up_if_fatal(&self, what: &'static str, error: &io::Error) {
+        if is_fatal(error) {
+            self.give_up(what, error);
+        }
     }
 
     /// Returns what a directory in `parent` gets that nothing but the name of an entry asks for.

@@ -123,6 +123,8 @@ impl Crew for Counter {
         self.counts.borrow().error.is_some()
     }
 
+    fn opens_up(&self, _: &Arc<Directory>) {}
+
     fn give_up(&self, error: Error) {
         self.counts.borrow_mut().error.get_or_insert(error);
     }

@@ -11,13 +11,12 @@ use kopia_repository::{Defect, Entry, Error, Trail};
 use rustix::fs::Stat;
 
 use super::items::Chore;
-use super::{Placing, Planner, There};
+use super::{NOT_KEPT, Planner, There, attributes_of};
 use crate::decide::extra_names::ExtraNames;
 use crate::destination::directory::{Directory, DirectoryKind};
 use crate::destination::leftover::Leftover;
-use crate::destination::metadata::Attributes;
 use crate::destination::placeholder::Placeholders;
-use crate::destination::{Identity, staging};
+use crate::destination::{Identity, is_directory, staging};
 use crate::kept::path_in;
 use crate::outcome::Attribute;
 use crate::reason::{NotDeleted, Operation, Reason};
@@ -58,7 +57,7 @@ impl Visitor for Planner<'_> {
         self.unless_stopped()?;
         let directory = &walked.attached;
         let mut there = self.look_at(directory).unwrap_or_else(|error| {
-            self.unseen(directory, error.into());
+            self.unseen(directory, error);
             There::default()
         });
         self.discard_salvaged(directory, &mut there.left);
@@ -77,7 +76,7 @@ impl Visitor for Planner<'_> {
 
     fn leaf(&mut self, parent: &mut Walked<Arc<Directory>>, entry: Entry) -> ControlFlow<()> {
         self.unless_stopped()?;
-        if parent.attached.is_unseen() {
+        if parent.attached.is_unseen() || self.is_taken(&parent.attached, &entry) {
             return ControlFlow::Continue(());
         }
         let left = self.note(&parent.attached, &entry);
@@ -96,7 +95,7 @@ impl Visitor for Planner<'_> {
         way: Result<&Trail, Defect>,
     ) -> ControlFlow<(), Option<Arc<Directory>>> {
         self.unless_stopped()?;
-        if parent.attached.is_unseen() {
+        if parent.attached.is_unseen() || self.is_taken(&parent.attached, entry) {
             return ControlFlow::Continue(None);
         }
         let left = self.note(&parent.attached, entry);
@@ -185,6 +184,19 @@ impl Planner<'_> {
         if self.context.stopped() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
+    /// Returns whether an entry has the name of the unfinished directory, which the file with its notes has as
+    /// well: a snapshot must not write these. Reports it then.
+    fn is_taken(&self, directory: &Arc<Directory>, entry: &Entry) -> bool {
+        let is_own = |name: &str| entry.name().eq_ignore_ascii_case(name);
+        let destination = self.context.destination.filter(|_| directory.parent.is_none());
+        let is_taken = destination.is_some_and(|destination| is_own(destination.staging.name()));
+        if is_taken {
+            let (path, reason) = (directory.path_of(entry.name()), Reason::NameTaken { by: None });
+            self.context.tally.lost(path, reason, entry.entries_below());
+        }
+        is_taken
+    }
+
     /// Notes that the snapshot has an entry, and returns what an interrupted restore left of it.
     fn note(&mut self, directory: &Arc<Directory>, entry: &Entry) -> Leftover {
         if entry.name().contains('\u{fffd}') {
@@ -205,20 +217,36 @@ impl Planner<'_> {
         trail: &Trail,
         left: Leftover,
     ) -> Result<Arc<Directory>, Reason> {
-        let Placing { kind, replaces, mut attributes, mut found } =
-            self.visit.there.placing(&self.context, parent, entry)?;
+        let found = self.visit.there.look(&self.context, entry.name().as_bytes())?;
+        let (kind, replaces) = self.visit.there.placing(&self.context, parent, entry, found.as_ref())?;
         let options = self.context.options;
+        // What it replaces has no say in what it gets.
+        let mut found = found.filter(is_directory);
         // A closed one is opened up as soon as something in it is looked at.
         let is_closed = |found: &Stat| found.st_mode & 0o700 != 0o700;
         let keeps_some = options.newer || entry.is_implied();
+        let mut before = found;
         if kind != DirectoryKind::Inner && (keeps_some || options.skip_permissions) {
-            let found_mode = found.filter(|_| options.skip_permissions).map(|found| found.st_mode & 0o7777);
-            let wanted = Attributes { mode: found_mode.unwrap_or(attributes.mode), ..attributes };
+            let mode = attributes_of(&self.context, parent, entry, None).mode;
             let may_mislead = keeps_some || found.as_ref().is_some_and(is_closed);
-            attributes = self.settled(&parent.path_of(entry.name()), wanted, may_mislead);
-            if let Some(found) = found.as_mut().filter(|_| options.skip_permissions) {
-                found.st_mode = found.st_mode & !0o7777 | attributes.mode;
-            }
+            let path = parent.path_of(entry.name());
+            before = self.before(&path, found.as_ref(), (left, mode), may_mislead);
+        }
+        let attributes = attributes_of(&self.context, parent, entry, before.as_ref());
+        if let (Some(found), Some(before)) = (&mut found, &before)
+            && options.skip_permissions
+        {
+            found.st_mode = before.st_mode;
+        }
+        let kept = self.context.destination.and_then(|destination| destination.kept);
+        if let (DirectoryKind::Existing, Some(kept), Some(found)) = (kind, kept, &found)
+            && is_closed(found)
+        {
+            // Before its parent waits for it.
+            kept.closed_directory(path_in(parent, entry.name().as_bytes()), found).map_err(|error| {
+                self.context.give_up_if_fatal(NOT_KEPT, &error);
+                Reason::of(Operation::SetAttributes, error)
+            })?;
         }
         self.take_room_for_directory();
         let directory = parent.child(trail.clone(), entry.entries_below(), attributes, kind, left);
@@ -229,12 +257,10 @@ impl Planner<'_> {
             DirectoryKind::Existing => {
                 let is_put_back = |found: &Stat| options.keep_replaced || is_closed(found);
                 if let Some(found) = found.filter(is_put_back) {
-                    let kept = self.context.destination.as_ref().and_then(|destination| destination.kept);
-                    if let Some(kept) = kept.filter(|_| is_closed(&found)) {
-                        kept.closed_directory(path_in(&directory, b""), &found)
-                            .map_err(|error| Reason::of(Operation::SetAttributes, error))?;
-                    }
                     directory.set_found(found);
+                    if is_closed(&found) {
+                        self.context.crew.opens_up(&directory);
+                    }
                 }
                 self.merge.existing.push(directory.clone());
             }

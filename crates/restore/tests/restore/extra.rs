@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use kopia_repository::Entry;
-use kopia_restore::{Options, Outcome};
+use kopia_restore::{Error, Options, Outcome};
 use kopia_testkit::refuse::{Call, refusing};
 use rustix::io::Errno;
 
@@ -318,10 +318,21 @@ fn what_cannot_be_looked_into_is_a_problem_and_then_nothing_is_deleted() {
     for path in ["extra", "d/extra", "d/e/extra"] {
         fs::write(place.path("target").join(path), b"mine").unwrap();
     }
-    // The folder itself can be changed; only the way that leads the planner there is refused.
-    let refused = [(Call::OpenBeneath, Some(Errno::STALE))];
+    // The folder itself can be changed; only the way that leads the planner there is refused. What would hit
+    // every folder ends the restore, and what is unfinished stays.
+    let run = || {
+        let mut options = Options::default();
+        options.delete_extra = true;
+        kopia_restore::restore(&root, place.path("target"), &options)
+    };
+    for errno in [Errno::STALE, Errno::IO, Errno::MFILE] {
+        let Some(ended) = refusing(&[(Call::OpenBeneath, Some(errno))], run) else { return };
+        let Err(Error::Target { unfinished: Some(unfinished), .. }) = ended else { panic!("{ended:?}") };
+        assert!(unfinished.exists() && place.path("target/extra").exists(), "{errno}");
+    }
+    let refused = [(Call::OpenBeneath, Some(Errno::LOOP))];
     let Some(outcome) = refusing(&refused, || mirror(&place, &root, false)) else { return };
-    assert_eq!(problems(&outcome), ["d/e: Stale file handle (os error 116)"]);
+    assert_eq!(problems(&outcome), ["d/e: Too many levels of symbolic links (os error 40)"]);
     assert_eq!((outcome.problem_count, outcome.deleted, outcome.extras_kept), (1, 0, 2));
     assert_eq!((outcome.kept, outcome.files), (2, 0), "what lies in it is not written anew");
     for path in ["extra", "d/extra", "d/e/extra", "d/e/f"] {

@@ -231,21 +231,67 @@ fn folders_that_a_killed_restore_changed_do_not_pass_for_newer_ones() {
 
 #[test]
 fn folders_that_were_opened_up_are_closed_again_however_the_restore_ends() {
+    // One that cannot be looked into, and one that is opened up only when a file in it is compared.
+    for closed in [0o010, 0o555] {
+        let place = Place::new();
+        let (root, target) = (root(&place), place.path("target"));
+        let sub = target.join("sub");
+        fs::create_dir_all(&sub).unwrap();
+        fs::write(sub.join("inner"), "text").unwrap();
+        fs::set_permissions(&sub, fs::Permissions::from_mode(closed)).unwrap();
+        let mut options = Options::default();
+        options.skip_permissions = true;
+        let stop = || kopia_restore::restore_observed(&root, &target, &options, &Stopping::default());
+        assert!(matches!(stop(), Err(Error::Stopped { .. })));
+        assert_eq!(mode(&sub), closed, "it was told to stop");
+        // As if it had been killed instead.
+        fs::set_permissions(&sub, fs::Permissions::from_mode(closed | 0o700)).unwrap();
+        let outcome = kopia_restore::restore(&root, &target, &options).unwrap();
+        assert_eq!(outcome.problem_count, 0, "{:?}", outcome.problems);
+        assert_eq!(mode(&sub), closed);
+        fs::set_permissions(&sub, fs::Permissions::from_mode(0o700)).unwrap();
+        assert_eq!(fs::read(sub.join("inner")).unwrap(), b"text");
+    }
+}
+
+#[test]
+fn a_target_that_was_opened_up_is_closed_again_by_the_run_after_one_that_was_killed() {
+    if rustix::process::geteuid().is_root() {
+        return eprintln!("skipped: root writes everywhere as it is");
+    }
+    let place = Place::new();
+    let (root, target) = (root(&place), place.path("target"));
+    fs::create_dir(&target).unwrap();
+    fs::set_permissions(&target, fs::Permissions::from_mode(0o555)).unwrap();
+    let mut options = Options::default();
+    options.skip_permissions = true;
+    let stopped = kopia_restore::restore_observed(&root, &target, &options, &Stopping::default());
+    assert!(matches!(stopped, Err(Error::Stopped { .. })), "{stopped:?}");
+    assert_eq!(mode(&target), 0o555);
+    fs::set_permissions(&target, fs::Permissions::from_mode(0o755)).unwrap();
+    kopia_restore::restore(&root, &target, &options).unwrap();
+    assert_eq!(mode(&target), 0o555);
+    fs::set_permissions(&target, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn a_folder_does_not_get_the_mode_of_the_file_that_it_replaces() {
     let place = Place::new();
     let (root, target) = (root(&place), place.path("target"));
     let sub = target.join("sub");
-    fs::create_dir_all(&sub).unwrap();
-    fs::set_permissions(&sub, fs::Permissions::from_mode(0o010)).unwrap();
+    fs::create_dir(&target).unwrap();
+    fs::write(&sub, "a file").unwrap();
+    fs::set_permissions(&sub, fs::Permissions::from_mode(0o644)).unwrap();
     let mut options = Options::default();
     options.skip_permissions = true;
-    let stop = || kopia_restore::restore_observed(&root, &target, &options, &Stopping::default());
-    assert!(matches!(stop(), Err(Error::Stopped { .. })));
-    assert_eq!(mode(&sub), 0o010, "it was told to stop");
-    // As if it had been killed instead.
-    fs::set_permissions(&sub, fs::Permissions::from_mode(0o710)).unwrap();
+    let stopped = kopia_restore::restore_observed(&root, &target, &options, &Stopping::default());
+    assert!(matches!(stopped, Err(Error::Stopped { .. })), "{stopped:?}");
+    // As if it had been killed when the folder had its name, but not yet its attributes.
+    let _ = fs::remove_dir_all(target.join(format!(".kopia-rs-restore-{}", root.object())).join("sub"));
+    fs::remove_file(&sub).unwrap();
+    fs::create_dir(&sub).unwrap();
+    fs::set_permissions(&sub, fs::Permissions::from_mode(0o700)).unwrap();
     let outcome = kopia_restore::restore(&root, &target, &options).unwrap();
     assert_eq!(outcome.problem_count, 0, "{:?}", outcome.problems);
-    assert_eq!(mode(&sub), 0o010);
-    fs::set_permissions(&sub, fs::Permissions::from_mode(0o700)).unwrap();
-    assert_eq!(fs::read(sub.join("inner")).unwrap(), b"text");
+    assert_eq!((mode(&sub), fs::read(sub.join("inner")).unwrap()), (0o700, b"text".to_vec()));
 }

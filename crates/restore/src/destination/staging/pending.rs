@@ -1,5 +1,5 @@
-//! What directories of the target get at the end, noted before the restore changes them, where a later run
-//! could not tell any more.
+//! What directories of the target were like before the restore changed them, noted where a later run could not
+//! tell any more.
 //!
 //! A run that is killed while entries get to their place leaves directories with a mode of its own and the time
 //! of its last change. Where the snapshot's attributes are set anyway, the next run puts them right. But some
@@ -7,23 +7,37 @@
 //! the snapshot's from then on, and with [`Options::skip_permissions`](crate::Options::skip_permissions) one that
 //! was opened up would stay so.
 //!
-//! The notes stand in the file that has the staging directory's own name: no entry of the snapshot has that,
-//! and it goes last. Each is `MODE UID GID SECONDS NANOSECONDS PATH` and ends in NUL.
+//! The notes stand in the file that has the staging directory's own name: no entry of the snapshot may have that,
+//! and it goes last. Each is `MODE UID GID SECONDS NANOSECONDS PATH`, `new PATH` or `made PATH`, and ends in NUL;
+//! of several for one path the last counts. What a directory gets is not noted: the options of the next run may
+//! be others.
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 
 use kopia_format::Timestamp;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Mode, OFlags, Stat};
 
 use super::Staging;
+use crate::destination::leftover::Leftover;
 use crate::destination::metadata::Attributes;
+
+/// What is noted of a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Noted {
+    /// The target had none.
+    New,
+    /// The target had none, and a run that was interrupted has moved it there.
+    Made,
+    /// It had these.
+    Had(Attributes),
+}
 
 /// The notes of this restore, and of runs of it that were interrupted.
 #[derive(Debug, Default)]
 pub(crate) struct Pending {
-    noted: HashMap<String, Attributes>,
+    noted: HashMap<String, Noted>,
     /// Where more are added; nothing once that has failed, as on a full disk.
     file: Option<File>,
 }
@@ -33,66 +47,198 @@ impl Pending {
     pub(crate) fn open(staging: &Staging) -> Self {
         let flags = OFlags::RDWR | OFlags::APPEND | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let opened = rustix::fs::openat(staging.handle(), staging.name(), flags, Mode::RUSR | Mode::WUSR);
-        let read = opened.map_err(std::io::Error::from).and_then(|file| {
-            let (mut file, mut text) = (File::from(file), Vec::new());
-            file.read_to_end(&mut text)?;
-            Ok((file, text))
-        });
-        match read {
-            Ok((file, text)) => Self { noted: parse(&text), file: Some(file) },
-            Err(error) => {
-                tracing::warn!(%error, "what an interrupted run noted of folders cannot be read");
-                Self::default()
-            }
-        }
+        opened.map_err(io::Error::from).and_then(|file| Self::of(file.into())).unwrap_or_else(|error| {
+            tracing::warn!(%error, "what an interrupted run noted of folders cannot be read");
+            Self::default()
+        })
     }
 
-    /// Returns what a directory gets at the end: what a run that was interrupted has noted or, if none has,
-    /// these attributes. They are noted then if it `may_mislead` the next run.
-    pub(crate) fn settle(&mut self, path: &str, attributes: Attributes, may_mislead: bool) -> Attributes {
-        if let Some(noted) = self.noted.get(path) {
-            return *noted;
+    fn of(mut file: File) -> io::Result<Self> {
+        let mut text = Vec::new();
+        file.read_to_end(&mut text)?;
+        // A note that was not written whole, as on a full disk, would become part of the next one.
+        let whole = text.iter().rposition(|byte| *byte == 0).map_or(0, |last| last + 1);
+        if whole < text.len() {
+            file.set_len(whole as u64)?;
+            text.truncate(whole);
         }
-        if may_mislead && let Some(file) = &mut self.file {
-            let Attributes { mode, uid, gid, modified } = attributes;
-            let (seconds, nanoseconds) = (modified.seconds(), modified.nanoseconds());
-            let note = format!("{mode:o} {uid} {gid} {seconds} {nanoseconds} {path}\0");
-            if let Err(error) = file.write_all(note.as_bytes()) {
-                tracing::debug!(%error, "what folders get at the end is not noted any more");
-                self.file = None;
+        Ok(Self { noted: parse(&text), file: Some(file) })
+    }
+
+    /// Returns what a directory of the target was like before the first run of this restore changed it; nothing
+    /// if there was none. That is what is `found` now, unless a run that was interrupted has noted something else
+    /// and what is found may be what that run has left. What is found is noted then if it `may_mislead` the next
+    /// run.
+    ///
+    /// Of one that the restore has made, `made` says what is left of it in the staging tree, which is nothing once
+    /// it was moved, and which mode it gets at the end.
+    pub(crate) fn before(
+        &mut self,
+        path: &str,
+        found: Option<&Stat>,
+        made: (Leftover, u32),
+        may_mislead: bool,
+    ) -> Option<Stat> {
+        match (self.noted.get(path).copied(), found) {
+            (Some(Noted::New), None) => return None,
+            (Some(Noted::New), Some(stat)) if made.0 == Leftover::Nothing && may_be_made(made.1, stat) => {
+                self.note(&format!("made {path}\0"));
+                return None;
             }
+            (Some(Noted::Made), Some(stat)) if may_be_made(made.1, stat) => return None,
+            (Some(Noted::Had(had)), Some(stat)) if may_be_left(&had, stat) => {
+                return Some(as_it_was(&had, stat));
+            }
+            _ => {}
         }
-        attributes
+        if may_mislead {
+            self.note(&found.map_or_else(
+                || format!("new {path}\0"),
+                |stat| {
+                    let Attributes { mode, uid, gid, modified } = Attributes::found(stat);
+                    let (seconds, nanoseconds) = (modified.seconds(), modified.nanoseconds());
+                    format!("{mode:o} {uid} {gid} {seconds} {nanoseconds} {path}\0")
+                },
+            ));
+        }
+        found.copied()
+    }
+
+    fn note(&mut self, note: &str) {
+        let Some(file) = &mut self.file else { return };
+        if let Err(error) = file.write_all(note.as_bytes()) {
+            tracing::debug!(%error, "what folders were like is not noted any more");
+            self.file = None;
+        }
     }
 }
 
+/// Returns whether a run that was interrupted may have left a directory like this that it had moved to its place:
+/// without its attributes, of which `mode` is the first that it gets.
+fn may_be_made(mode: u32, stat: &Stat) -> bool {
+    [0o700, mode, mode & 0o777 | 0o700].contains(&(stat.st_mode & 0o7777))
+}
+
+/// Returns whether a run that was interrupted may have left a directory like this that had these attributes: with
+/// its owner, and opened up at most. What somebody else has made of it since is to stay.
+fn may_be_left(had: &Attributes, stat: &Stat) -> bool {
+    let modes = [had.mode, had.mode | 0o700, 0o700];
+    (stat.st_uid, stat.st_gid) == (had.uid, had.gid) && modes.contains(&(stat.st_mode & 0o7777))
+}
+
+/// Returns what a directory of the target was like when it had these attributes.
+fn as_it_was(had: &Attributes, stat: &Stat) -> Stat {
+    let mut before = *stat;
+    before.st_mode = before.st_mode & !0o7777 | had.mode;
+    (before.st_mtime, before.st_mtime_nsec) = (had.modified.seconds(), had.modified.nanoseconds().into());
+    before
+}
+
 /// Reads notes. One that was not written whole stands for nothing.
-fn parse(text: &[u8]) -> HashMap<String, Attributes> {
+fn parse(text: &[u8]) -> HashMap<String, Noted> {
     let whole = text.split_inclusive(|byte| *byte == 0).filter_map(|note| note.strip_suffix(b"\0"));
     whole.filter_map(|note| parse_note(std::str::from_utf8(note).ok()?)).collect()
 }
 
-fn parse_note(note: &str) -> Option<(String, Attributes)> {
-    let mut fields = note.splitn(6, ' ');
-    let mode = u32::from_str_radix(fields.next()?, 8).ok().filter(|mode| *mode <= 0o7777)?;
+fn parse_note(note: &str) -> Option<(String, Noted)> {
+    let (first, rest) = note.split_once(' ')?;
+    let noted = match first {
+        "new" => Noted::New,
+        "made" => Noted::Made,
+        mode => return parse_attributes(mode, rest),
+    };
+    Some((rest.to_owned(), noted))
+}
+
+fn parse_attributes(mode: &str, rest: &str) -> Option<(String, Noted)> {
+    let mode = u32::from_str_radix(mode, 8).ok().filter(|mode| *mode <= 0o7777)?;
+    let mut fields = rest.splitn(5, ' ');
     let (uid, gid) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
     let modified = Timestamp::new(fields.next()?.parse().ok()?, fields.next()?.parse().ok()?).ok()?;
-    Some((fields.next()?.to_owned(), Attributes { mode, uid, gid, modified }))
+    Some((fields.next()?.to_owned(), Noted::Had(Attributes { mode, uid, gid, modified })))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::Path;
+
     use super::*;
+
+    fn pending(path: &Path) -> Pending {
+        Pending::of(File::options().read(true).append(true).create(true).open(path).unwrap()).unwrap()
+    }
+
+    /// What a directory would be like with this mode, modified so many seconds after 1970.
+    fn stat(mode: u32, seconds: i64) -> Stat {
+        let mut stat = rustix::fs::stat(std::env::temp_dir()).unwrap();
+        stat.st_mode = stat.st_mode & !0o7777 | mode;
+        (stat.st_mtime, stat.st_mtime_nsec) = (seconds, 0);
+        stat
+    }
+
+    /// The mode, and when it was modified.
+    fn brief(stat: Option<Stat>) -> Option<(u32, i64)> {
+        stat.map(|stat| (stat.st_mode & 0o7777, stat.st_mtime))
+    }
 
     #[test]
     fn notes_are_read_as_they_were_written_and_parts_of_them_are_none() {
-        let text =
-            b"2755 1 2 -3 4 a b/c\nd\x00700 0 0 5 6 \0nonsense\x00700 0 0 1 1000000000 x\x00755 1 1 1 1 cut";
+        let text = b"2755 1 2 -3 4 a b/c\nd\x00700 0 0 5 6 \0nonsense\x00700 0 0 1 1000000000 x\0\
+            new a b\0new c\0made c\x00755 1 1 1 1 cut";
         let noted = parse(text);
         let time = |seconds, nanoseconds| Timestamp::new(seconds, nanoseconds).unwrap();
         let first = Attributes { mode: 0o2755, uid: 1, gid: 2, modified: time(-3, 4) };
         let root = Attributes { mode: 0o700, uid: 0, gid: 0, modified: time(5, 6) };
-        let expected = [("a b/c\nd".to_owned(), first), (String::new(), root)];
+        let expected = [
+            ("a b/c\nd", Noted::Had(first)),
+            ("", Noted::Had(root)),
+            ("a b", Noted::New),
+            ("c", Noted::Made),
+        ];
+        let expected = expected.map(|(path, noted)| (path.to_owned(), noted));
         assert_eq!(noted, HashMap::from(expected));
+    }
+
+    #[test]
+    fn a_note_that_is_cut_off_is_no_part_of_the_next() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("notes");
+        for (left, kept) in [("new a\x007", "new a\0"), ("7", ""), ("new a\0", "new a\0")] {
+            fs::write(&path, left).unwrap();
+            pending(&path).before("b", None, (Leftover::Nothing, 0o755), true);
+            assert_eq!(fs::read_to_string(&path).unwrap(), format!("{kept}new b\0"));
+        }
+    }
+
+    #[test]
+    fn a_note_counts_as_long_as_an_interrupted_run_may_have_left_what_is_found() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("notes");
+        let nothing = (Leftover::Nothing, 0o755);
+        assert_eq!(brief(pending(&path).before("d", Some(&stat(0o550, 1)), nothing, true)), Some((0o550, 1)));
+        for (mode, expected) in
+            [(0o550, (0o550, 1)), (0o750, (0o550, 1)), (0o700, (0o550, 1)), (0o500, (0o500, 2))]
+        {
+            let before = pending(&path).before("d", Some(&stat(mode, 2)), nothing, false);
+            assert_eq!(brief(before), Some(expected), "{mode:o}");
+        }
+        let mut other = stat(0o550, 2);
+        other.st_uid ^= 1;
+        assert_eq!(brief(pending(&path).before("d", Some(&other), nothing, false)), Some((0o550, 2)));
+    }
+
+    #[test]
+    fn what_was_not_there_is_the_restores_once_it_was_moved() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("notes");
+        let (staged, moved) = ((Leftover::Usable, 0o755), (Leftover::Nothing, 0o755));
+        assert!(pending(&path).before("d", None, moved, true).is_none());
+        // Somebody has made it while the restore's is staged still.
+        assert_eq!(brief(pending(&path).before("d", Some(&stat(0o700, 2)), staged, false)), Some((0o700, 2)));
+        assert_eq!(brief(pending(&path).before("d", Some(&stat(0o711, 2)), moved, false)), Some((0o711, 2)));
+        assert!(pending(&path).before("d", Some(&stat(0o700, 2)), moved, false).is_none());
+        // From then on it is known, whatever is staged for it.
+        assert!(pending(&path).before("d", Some(&stat(0o700, 2)), staged, false).is_none());
     }
 }
