@@ -117,7 +117,7 @@ fn a_failing_or_full_disk_is_no_refusal() {
         for call in ALL {
             let ended = refusing(&[(call, Some(errno))], || {
                 let mut metadata = metadata(&directory);
-                let name = format!("{call:?} {errno:?}");
+                let name = format!("{call:?} {}", errno.raw_os_error());
                 let wanted = &wanted(0o4711);
                 let file = metadata.create(directory.as_fd(), &name, wanted, OFlags::WRONLY).unwrap();
                 metadata.finish_file(file.as_fd(), wanted).map_err(|error| error.raw_os_error())
