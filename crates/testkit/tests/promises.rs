@@ -52,6 +52,7 @@ fn pages(workspace: &Path) -> Vec<PathBuf> {
         let entries = entries.map(|entry| entry.expect(folder).path());
         pages.extend(entries.filter(|path| path.extension().is_some_and(|ending| ending == "md")));
     }
+    pages.push(workspace.join(".ci/mutants/README.md"));
     // What rustdoc puts before the pages names modules.
     pages.retain(|page| !page.ends_with("guide/links.md"));
     pages.extend(
