@@ -42,6 +42,7 @@ const UNSEEN: &[&str] = &[
     "reason/properties/operation",
     "reason/properties/errno",
     "verify/properties/unsearched",
+    "verify/properties/untoldLossCount",
     "doctor/properties/savedFormatBlob",
     "doctor/properties/readingSeconds",
     // Of snapshots that were not finished, or of which some is missing.
