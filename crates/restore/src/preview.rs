@@ -181,8 +181,7 @@ fn foresee(
                 return Err(Error::Busy { target: path });
             }
         }
-        // What has to be opened up first cannot be looked into either.
-        Some(Arc::new(opened)).filter(|opened| !(writes && walk::is_shut(opened)))
+        Some(Arc::new(opened))
     } else {
         let parent = path.ancestors().skip(1).find(|path| path.as_os_str().is_empty() || path.exists());
         let parent = parent.filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));

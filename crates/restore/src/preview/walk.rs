@@ -17,7 +17,7 @@ use kopia_repository::{Entry, Trail};
 use rustix::fs::{Mode, OFlags, Stat};
 
 use compare::Waiting;
-pub(super) use foresee::{is_ours, is_shut};
+pub(super) use foresee::is_ours;
 use visit::{PendingDir, Visited, WalkedDir};
 
 use super::extras::Extras;

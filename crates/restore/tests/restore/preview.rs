@@ -149,10 +149,13 @@ fn what_may_not_be_written_or_listed_is_told() {
         kopia_restore::restore(&root, place.path("target"), &options).unwrap();
         crate::common::assert_same(&place.path("fresh"), &place.path("target"));
     }
-    for mode in [0o400, 0o600] {
+    // A target that may not be looked into is refused by both.
+    for mode in [0o300, 0o400, 0o600] {
         set_mode("target", mode);
-        let (_, told) = preview(&place, &root, &Options::default());
-        assert_eq!(told.problem_count, 0, "{mode:o}: {:?}", told.problems);
+        let options = Options::default();
+        let foreseen = kopia_restore::preview(&root, place.path("target"), &options, |_| {}).unwrap_err();
+        let ended = kopia_restore::restore(&root, place.path("target"), &options).unwrap_err();
+        assert_eq!(foreseen.to_string(), ended.to_string(), "{mode:o}");
     }
     set_mode("target", 0o755);
 }

@@ -43,7 +43,7 @@ pub(super) fn is_closed(directory: &OwnedFd, stat: &Stat) -> bool {
 }
 
 /// Returns whether this process cannot look into its own directory as it is: the restore gives itself the right.
-pub(in crate::preview) fn is_shut(directory: &OwnedFd) -> bool {
+pub(super) fn is_shut(directory: &OwnedFd) -> bool {
     let access = Access::READ_OK | Access::EXEC_OK;
     let is_refused = || accessat(directory, ".", access, AtFlags::EACCESS) == Err(Errno::ACCESS);
     rustix::fs::fstat(directory).is_ok_and(|stat| is_ours(&stat)) && is_refused()
