@@ -59,7 +59,8 @@
 //! To an ext4 that is new and to one that has aged, each restore to one of its own; as root, which mounts them:
 //!
 //! ```sh
-//! target/release/compare --work /mnt/comparison --disks fresh,aged --json disks.json
+//! target/release/compare --work /mnt/comparison --disks fresh,aged --json disks.json \
+//!     --readme crates/kopia-rs/guide/speed.md
 //! ```
 //!
 //! Traps: an ext4 without a journal makes files 10 to 20 times slower for a while after many were removed, so
