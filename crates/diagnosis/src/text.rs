@@ -16,7 +16,7 @@ use std::error::Error;
 use kopia_format::text::is_unseen;
 
 pub use clauses::identities;
-pub use kopia_format::text::{html, size, thousands};
+pub use kopia_format::text::{as_stored, html, size, thousands};
 pub use store::{option, quoted};
 
 /// Joins an error and its causes, each said once.

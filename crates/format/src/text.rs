@@ -33,6 +33,16 @@ pub fn thousands(number: u64) -> String {
     text
 }
 
+/// Writes a name as kopia stores it: with U+FFFD for each byte that is not UTF-8, as Go's JSON has it.
+pub fn as_stored(name: &[u8]) -> String {
+    let mut text = String::with_capacity(name.len());
+    for chunk in name.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
+    }
+    text
+}
+
 /// Returns whether a character is not seen where it is shown: it could move a cursor, change colours or turn the
 /// direction of what follows.
 pub fn is_unseen(c: char) -> bool {

@@ -7,9 +7,9 @@ use std::path::Path;
 
 use super::Global;
 use super::only::{Only, WHICH};
-use super::values::stored;
 use super::what::What;
 use crate::terminal::time::When;
+use kopia_rs::diagnosis::text::as_stored as stored;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Browser {

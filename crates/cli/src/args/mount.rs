@@ -5,9 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::only::{Only, WHICH};
-use super::values::stored;
 use super::what::What;
 use crate::terminal::time::When;
+use kopia_rs::diagnosis::text::as_stored as stored;
 
 #[derive(Debug, clap::Args)]
 #[command(override_usage = "kopia-rs mount [OPTIONS] [WHAT]... <MOUNTPOINT>")]

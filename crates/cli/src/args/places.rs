@@ -10,7 +10,7 @@ use clap::builder::OsStringValueParser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
 
-use super::values::stored;
+use kopia_rs::diagnosis::text::as_stored as stored;
 
 /// The list, as clap knows it.
 const LIST: &str = "places";

@@ -4,24 +4,15 @@ use std::os::unix::ffi::OsStringExt;
 use std::str::FromStr;
 
 use clap::builder::{OsStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
+use kopia_rs::diagnosis::text::as_stored as stored;
 use kopia_rs::restore::{self, Existing, PageCache};
 use kopia_rs::storage::{IoMode, ThawSpeed};
 
 use crate::terminal::progress::Wanted;
 
-/// Takes a name as [`stored`] does.
+/// Takes a name as kopia stores it.
 pub(super) fn as_stored() -> impl TypedValueParser<Value = String> {
     OsStringValueParser::new().map(|text| stored(&text.into_vec()))
-}
-
-/// Writes a name as kopia stores it: with U+FFFD for each byte that is not UTF-8.
-pub(super) fn stored(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        text.push_str(chunk.valid());
-        text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
-    }
-    text
 }
 
 pub(super) fn percent(text: &str) -> Result<f64, String> {

@@ -231,16 +231,10 @@ pub(crate) fn originals(entry: &Entry) -> Vec<String> {
 /// Returns how a name is stored that is not UTF-8: with U+FFFD for every byte of what is none, as Go has it, or
 /// for all of a character that is cut off, as most others have it.
 fn stored_forms(name: &[u8]) -> Option<[String; 2]> {
-    let of_all = match String::from_utf8_lossy(name) {
-        Cow::Borrowed(_) => return None,
-        Cow::Owned(form) => form,
-    };
-    let mut of_each = String::with_capacity(of_all.len());
-    for chunk in name.utf8_chunks() {
-        of_each.push_str(chunk.valid());
-        of_each.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
+    match String::from_utf8_lossy(name) {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(of_all) => Some([kopia_format::text::as_stored(name), of_all]),
     }
-    Some([of_each, of_all])
 }
 
 #[cfg(test)]
