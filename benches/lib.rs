@@ -56,6 +56,12 @@
 //! target/release/compare --work /mnt/comparison --operations --rounds 1 --from latency.json --json latency.json
 //! ```
 //!
+//! An earlier kopia-rs takes part where `--before FILE` names it, as a contestant of its own:
+//!
+//! ```sh
+//! target/release/compare --work /mnt/comparison --only kopia-rs,before --before earlier/kopia-rs
+//! ```
+//!
 //! To an ext4 that is new and to one that has aged, each restore to one of its own; as root, which mounts them:
 //!
 //! ```sh

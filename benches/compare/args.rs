@@ -61,6 +61,9 @@ pub(crate) struct Args {
     /// The kopia-rs to be measured; by default the one beside this program, else that on PATH.
     #[arg(long, value_name = "FILE")]
     pub(crate) kopia_rs: Option<PathBuf>,
+    /// An earlier kopia-rs, which takes part as one more contestant, `before`.
+    #[arg(long, value_name = "FILE", conflicts_with = "network")]
+    pub(crate) before: Option<PathBuf>,
     /// What to call the version of a tool whose binary does not know it.
     #[arg(long, value_name = "TOOL=VERSION", value_parser = version_of)]
     pub(crate) version_of: Vec<(String, String)>,

@@ -113,7 +113,7 @@ impl Repositories {
                     .arg("--directory");
                 run(create.arg(&self.tree).arg("."))?;
             }
-            Tool::KopiaRs | Tool::Floor | Tool::Cp | Tool::Rsync | Tool::DelayedFs => {}
+            Tool::KopiaRs | Tool::Before | Tool::Floor | Tool::Cp | Tool::Rsync | Tool::DelayedFs => {}
         }
         Ok(())
     }

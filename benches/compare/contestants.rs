@@ -14,6 +14,7 @@ use crate::tools::{Tool, Tools};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Contestant {
     KopiaRs,
+    Before,
     Floor,
     FloorWrite,
     FloorDecode,
@@ -44,8 +45,9 @@ pub(crate) struct Place<'a> {
 
 impl Contestant {
     /// Those of local restores.
-    pub(crate) const LOCAL: [Self; 12] = [
+    pub(crate) const LOCAL: [Self; 13] = [
         Self::KopiaRs,
+        Self::Before,
         Self::Floor,
         Self::FloorWrite,
         Self::FloorDecode,
@@ -60,8 +62,9 @@ impl Contestant {
     ];
 
     /// Those of restores to and from a slow file system.
-    pub(crate) const LATENCY: [Self; 7] = [
+    pub(crate) const LATENCY: [Self; 8] = [
         Self::KopiaRs,
+        Self::Before,
         Self::KopiaCold,
         Self::KopiaParallel,
         Self::Restic,
@@ -71,8 +74,9 @@ impl Contestant {
     ];
 
     /// Those whose requests to a file system are counted.
-    pub(crate) const OPERATIONS: [Self; 8] = [
+    pub(crate) const OPERATIONS: [Self; 9] = [
         Self::KopiaRs,
+        Self::Before,
         Self::Cp,
         Self::Tar,
         Self::Rsync,
@@ -93,6 +97,7 @@ impl Contestant {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::KopiaRs => "kopia-rs",
+            Self::Before => "before",
             Self::Floor => "floor",
             Self::FloorWrite => "floor-write",
             Self::FloorDecode => "floor-decode",
@@ -114,6 +119,7 @@ impl Contestant {
     pub(crate) fn label(self) -> &'static str {
         match self {
             Self::KopiaRs => "kopia-rs",
+            Self::Before => "kopia-rs, before",
             Self::Floor => "floor: decode and write, no more",
             Self::FloorWrite => "floor: write only",
             Self::FloorDecode => "floor: decode only",
@@ -135,6 +141,7 @@ impl Contestant {
     pub(crate) fn tool(self) -> Tool {
         match self {
             Self::KopiaRs => Tool::KopiaRs,
+            Self::Before => Tool::Before,
             Self::Floor | Self::FloorWrite | Self::FloorDecode => Tool::Floor,
             Self::Mover | Self::KopiaAtomic | Self::KopiaCold | Self::KopiaWarm | Self::KopiaParallel => {
                 Tool::Kopia
@@ -150,7 +157,7 @@ impl Contestant {
 
     /// Says whether everything that it needs is there: the repository of kopia's format is made by kopia.
     pub(crate) fn takes_part(self, tools: &Tools) -> bool {
-        let needs_kopia = matches!(self.tool(), Tool::KopiaRs | Tool::Floor);
+        let needs_kopia = matches!(self.tool(), Tool::KopiaRs | Tool::Before | Tool::Floor);
         tools.path(self.tool()).is_some() && (!needs_kopia || tools.path(Tool::Kopia).is_some())
     }
 
@@ -173,7 +180,7 @@ impl Contestant {
     /// Returns what it reads.
     pub(crate) fn input(self, repositories: &Repositories) -> PathBuf {
         match self.tool() {
-            Tool::KopiaRs | Tool::Floor => repositories.of(Tool::Kopia),
+            Tool::KopiaRs | Tool::Before | Tool::Floor => repositories.of(Tool::Kopia),
             Tool::Kopia => repositories.kopias_own(),
             Tool::Cp | Tool::Rsync | Tool::DelayedFs => repositories.tree.clone(),
             tool @ (Tool::Restic | Tool::Rustic | Tool::Vykar) => repositories.of(tool),
@@ -199,7 +206,7 @@ impl Contestant {
             vec![floor.and_args(args).variable("KOPIA_PASSWORD", PASSWORD)]
         };
         Ok(match self {
-            Self::KopiaRs => vec![
+            Self::KopiaRs | Self::Before => vec![
                 Step::new(program, ["restore", "latest"])
                     .arg(target)
                     .arg("--repository")

@@ -97,7 +97,8 @@ fn needed(contestants: &[Contestant]) -> Vec<Tool> {
     let made = Tool::OF_BACKUPS.into_iter().chain([Tool::Tar]);
     let is_read = |tool: &Tool| {
         contestants.iter().any(|contestant| {
-            contestant.tool() == *tool || (*tool == Tool::Kopia && contestant.tool() == Tool::KopiaRs)
+            let read = contestant.tool();
+            read == *tool || (*tool == Tool::Kopia && matches!(read, Tool::KopiaRs | Tool::Before))
         })
     };
     made.filter(is_read).collect()
@@ -110,6 +111,7 @@ mod tests {
     #[test]
     fn only_repositories_that_are_read_are_made() {
         assert_eq!(needed(&[Contestant::KopiaRs, Contestant::Cp]), [Tool::Kopia]);
+        assert_eq!(needed(&[Contestant::Before]), [Tool::Kopia]);
         assert_eq!(needed(&[Contestant::Tar, Contestant::KopiaParallel]), [Tool::Kopia, Tool::Tar]);
         assert_eq!(needed(&[Contestant::Rsync]), []);
     }

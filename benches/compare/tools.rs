@@ -10,6 +10,8 @@ use crate::args::Args;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tool {
     KopiaRs,
+    /// An earlier kopia-rs.
+    Before,
     Floor,
     Kopia,
     Restic,
@@ -28,8 +30,9 @@ pub(crate) struct Tools {
 }
 
 impl Tool {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::KopiaRs,
+        Self::Before,
         Self::Floor,
         Self::Kopia,
         Self::Restic,
@@ -47,6 +50,7 @@ impl Tool {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::KopiaRs => "kopia-rs",
+            Self::Before => "before",
             Self::Floor => "floor",
             Self::Kopia => "kopia",
             Self::Restic => "restic",
@@ -71,18 +75,22 @@ impl Tools {
                 }
                 _ => PathBuf::new(),
             };
-            let path = match &args.kopia_rs {
-                Some(path) if tool == Tool::KopiaRs => Some(std::path::absolute(path)?),
-                _ if beside.is_file() => Some(beside),
-                _ => on_path(tool.name()),
+            let path = match tool {
+                Tool::KopiaRs if args.kopia_rs.is_some() => args.kopia_rs.as_ref().map(std::path::absolute),
+                // Nothing on PATH is meant by its name, and few ask for it.
+                Tool::Before if args.before.is_none() => continue,
+                Tool::Before => args.before.as_ref().map(std::path::absolute),
+                _ if beside.is_file() => Some(Ok(beside)),
+                _ => on_path(tool.name()).map(Ok),
             };
+            let path = path.transpose()?;
             let Some(path) = path else {
                 eprintln!("{} is not there and takes no part", tool.name());
                 continue;
             };
             let given = args.version_of.iter().find(|(name, _)| name == tool.name());
             let argument = match tool {
-                Tool::Floor | Tool::DelayedFs => None,
+                Tool::Before | Tool::Floor | Tool::DelayedFs => None,
                 Tool::Restic => Some("version"),
                 _ => Some("--version"),
             };
