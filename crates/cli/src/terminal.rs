@@ -15,3 +15,4 @@ pub(crate) mod replace;
 pub(crate) mod report;
 pub(crate) mod signals;
 pub(crate) mod time;
+pub(crate) mod unfinished;

@@ -81,6 +81,9 @@ pub(super) fn run(
         return dry_run::run(session, &roots, args, report()?);
     }
     file::refuse(args.named_file(), args.overwrite, directory.as_deref())?;
+    if let Some(line) = args.named_file().and_then(file::leftovers) {
+        session.note(&line);
+    }
     let report = report()?;
     let reads: Vec<_> = roots.iter().map(|root| needed::reading(root.chosen.clone())).collect();
     let things = || roots.iter().map(|root| &root.entry).zip(&reads);

@@ -1,14 +1,12 @@
 //! A file that is replaced in one step: a reader sees the old one or the new one.
 
-use std::ffi::OsString;
-use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use kopia_rs::restore::is_outside;
 
-use super::output::check_close;
+use super::unfinished::Unfinished;
 
 /// What blobs of a repository's format are called where blobs are files, with and without kopia's suffix.
 const FORMAT_BLOBS: [&str; 2] = ["kopia.repository.f", "kopia.repository"];
@@ -51,25 +49,13 @@ pub(crate) fn refusal_by_any(file: &Path) -> Option<(String, &'static str)> {
 
 /// Replaces a file, or makes it, with this mode.
 pub(crate) fn replace(file: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let name = file.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-    // Collectors take files by their ending, which this one does not have.
-    let mut new = OsString::from(".");
-    new.push(name);
-    new.push(format!(".{}.new", std::process::id()));
-    let new = directory(file).join(new);
-    // One that was left by a process of the same number, as all containers' first ones are.
-    let _ = fs::remove_file(&new);
-    let written = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&new);
-    let done = written.and_then(|mut opened| {
-        opened.write_all(bytes)?;
-        opened.sync_all()?;
-        check_close(&opened)?;
-        fs::rename(&new, file)
-    });
-    if done.is_err() {
-        let _ = fs::remove_file(&new);
+    if file.file_name().is_none() {
+        return Err(io::ErrorKind::InvalidInput.into());
     }
-    done
+    // Collectors take files by their ending, which this one does not have.
+    let new = Unfinished::create(&directory(file), ".kopia-rs-new-", mode)?;
+    new.file().write_all(bytes)?;
+    new.finish(file, true)
 }
 
 /// Returns the folder that a file lies in.
@@ -90,4 +76,25 @@ pub(crate) fn resolved(path: &Path) -> PathBuf {
         Some(named.canonicalize().ok()?.join(path.strip_prefix(ancestor).ok()?))
     });
     existing.unwrap_or_else(|| path.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn what_another_process_of_the_same_number_writes_is_left_alone() {
+        let place = tempfile::tempdir().unwrap();
+        let file = place.path().join("x");
+        let another = place.path().join(format!(".x.{}.new", std::process::id()));
+        fs::write(&another, "another").unwrap();
+        for text in ["first", "second"] {
+            replace(&file, text.as_bytes(), 0o600).unwrap();
+            assert_eq!(fs::read_to_string(&file).unwrap(), text);
+        }
+        assert_eq!(fs::read_to_string(another).unwrap(), "another");
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 2);
+    }
 }

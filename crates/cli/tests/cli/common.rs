@@ -76,8 +76,13 @@ impl KopiaRs {
 
     /// Has a shell set the umask first.
     pub(crate) fn umask(self, mask: &str) -> Self {
+        self.after(&format!("umask {mask}"))
+    }
+
+    /// Has a shell run a script first, in the process that becomes the command's.
+    pub(crate) fn after(self, script: &str) -> Self {
         let mut command = Command::new("/bin/sh");
-        command.args(["-c", &format!("umask {mask}; exec \"$0\" \"$@\"")]);
+        command.args(["-c", &format!("{script}; exec \"$0\" \"$@\"")]);
         command.arg(self.command.get_program()).args(self.command.get_args());
         command.env_clear().stdin(Stdio::null());
         command.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));

@@ -86,6 +86,18 @@ fn a_file_that_exists_is_replaced_only_if_that_is_wanted() {
 }
 
 #[test]
+fn what_another_process_of_the_same_number_writes_is_left_alone() {
+    let place = Place::new();
+    // The first processes of two containers have one number; a shell hands its own on.
+    let another = "echo another > .kopia-rs-export-$$";
+    let ran = sources("export c3bc x.tar").in_folder(&place.path("")).after(another).run().exits(0);
+    ran.says(&[". has 1 unfinished archive (.kopia-rs-export-…); delete what no export writes any more"]);
+    let names = names(&place.path(""));
+    assert!(names.len() == 2 && names[1] == "x.tar", "{names:?}");
+    assert_eq!(fs::read_to_string(place.path(&names[0])).unwrap(), "another\n");
+}
+
+#[test]
 fn nothing_is_written_into_the_repository() {
     let place = Place::new();
     written(&place.path("repo"), |writer| {

@@ -1,41 +1,36 @@
 //! Where an archive goes: a file that gets its name once it is whole, or a stream.
 
-use std::cell::Cell;
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use kopia_rs::diagnosis::Class;
 use kopia_rs::restore::is_outside;
-use rustix::fs::{CWD, RenameFlags};
-use rustix::io::Errno;
 
 use crate::error::Failure;
-use crate::terminal::output::{check_close, log_last};
+use crate::terminal::output::{check_close, count, log_last};
+use crate::terminal::replace::directory;
 use crate::terminal::signals::{self, Interrupt};
+use crate::terminal::unfinished::{OwnName, Unfinished};
+
+/// How the name of an unfinished archive begins.
+const UNFINISHED: &str = ".kopia-rs-export-";
 
 /// Where an archive goes.
 pub(super) enum Destination {
     /// Standard output, a pipe, a device.
     Stream(File),
-    File(Unfinished),
-}
-
-/// A file under a name of its own, beside the one that it is to have; removed unless it gets that.
-pub(super) struct Unfinished {
-    file: File,
-    path: PathBuf,
-    temporary: PathBuf,
-    overwrite: bool,
-    is_finished: Cell<bool>,
+    /// A file beside the one that it becomes.
+    File { unfinished: Unfinished, path: PathBuf, overwrite: bool },
 }
 
 /// Refuses a file that may not be written, before anything is read for it.
 pub(super) fn refuse(file: Option<&Path>, overwrite: bool, repository: Option<&Path>) -> Result<(), Failure> {
     let Some(file) = file else { return Ok(()) };
     let refuse = |error: io::Error| Failure::system(file.display(), &error);
-    let parent = parent(file).canonicalize().map_err(refuse)?;
+    let parent = directory(file).canonicalize().map_err(refuse)?;
     if let Some(repository) = repository
         && !is_outside(&parent, repository).map_err(refuse)?
     {
@@ -67,8 +62,17 @@ fn exists(file: &Path) -> Failure {
         .hint("--overwrite replaces it")
 }
 
-fn parent(file: &Path) -> &Path {
-    file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+/// Says what other exports left where a file goes, of which nothing is removed: whether they were killed, or still
+/// write, is not known.
+pub(super) fn leftovers(file: &Path) -> Option<String> {
+    let directory = directory(file);
+    let entries = fs::read_dir(&directory).ok().filter(|_| !is_stream(file))?;
+    let names = entries.filter_map(|entry| Some(entry.ok()?.file_name()));
+    let left = names.filter(|name| name.as_bytes().starts_with(UNFINISHED.as_bytes())).count();
+    let files = count(left as u64, "unfinished archive", "unfinished archives");
+    (left > 0).then(|| {
+        format!("{} has {files} ({UNFINISHED}…); delete what no export writes any more", directory.display())
+    })
 }
 
 /// Returns whether it is there and no regular file: a pipe, or a device.
@@ -86,33 +90,26 @@ impl Destination {
         if is_stream(path) {
             return File::options().write(true).open(path).map(Self::Stream).map_err(failed);
         }
-        let temporary = parent(path).join(format!(".kopia-rs-export-{}", std::process::id()));
-        let open = || File::options().write(true).create_new(true).open(&temporary);
-        let opened = open().or_else(|error| match error.kind() {
-            // An earlier process of this number was killed.
-            io::ErrorKind::AlreadyExists => fs::remove_file(&temporary).and_then(|()| open()),
-            _ => Err(error),
-        });
-        let file = opened.map_err(failed)?;
-        let path = path.into();
-        Ok(Self::File(Unfinished { file, path, temporary, overwrite, is_finished: Cell::new(false) }))
+        let unfinished = Unfinished::create(&directory(path), UNFINISHED, 0o666).map_err(failed)?;
+        Ok(Self::File { unfinished, path: path.into(), overwrite })
     }
 
     pub(super) fn writer(&self) -> &File {
         match self {
-            Self::Stream(file) | Self::File(Unfinished { file, .. }) => file,
+            Self::Stream(file) => file,
+            Self::File { unfinished, .. } => unfinished.file(),
         }
     }
 
     /// Has the unfinished file removed also where a signal ends the process at once.
     pub(super) fn remove_at_a_signal(&self, interrupt: &Interrupt) {
-        let temporary = match self {
+        let own = match self {
             Self::Stream(_) => None,
-            Self::File(file) => Some(file.temporary.clone()),
+            Self::File { unfinished, .. } => Some(unfinished.name().clone()),
         };
         let left = self.left_behind();
         interrupt.say_at_the_end(move |signal, _| {
-            temporary.iter().for_each(|temporary| drop(fs::remove_file(temporary)));
+            own.iter().for_each(OwnName::remove);
             log_last(format_args!("error: stopped by {}; {left}", signals::name(signal)));
         });
     }
@@ -121,7 +118,7 @@ impl Destination {
     pub(super) fn left_behind(&self) -> &'static str {
         match self {
             Self::Stream(_) => "the archive is not whole",
-            Self::File(_) => "nothing was written",
+            Self::File { .. } => "nothing was written",
         }
     }
 
@@ -129,43 +126,20 @@ impl Destination {
     pub(super) fn failure(&self, error: &io::Error) -> Failure {
         match self {
             Self::Stream(_) => Failure::output(io::Error::new(error.kind(), error.to_string())),
-            Self::File(file) => Failure::system(file.path.display(), error),
+            Self::File { path, .. } => Failure::system(path.display(), error),
         }
     }
 
-    /// Gives the file its name. It is forced to disk first: some file systems say only then, or where it is
-    /// closed, that they have no room.
+    /// Gives the file its name.
     pub(super) fn finish(&self) -> Result<(), Failure> {
-        let file = match self {
-            Self::Stream(stream) => return check_close(stream).map_err(|error| self.failure(&error)),
-            Self::File(file) => file,
-        };
-        let whole = file.file.sync_all().and_then(|()| check_close(&file.file));
-        whole.map_err(|error| self.failure(&error))?;
-        let flags = if file.overwrite { RenameFlags::empty() } else { RenameFlags::NOREPLACE };
-        let renamed = match rustix::fs::renameat_with(CWD, &file.temporary, CWD, &file.path, flags) {
-            // The file system does not know how.
-            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) if !file.path.exists() => {
-                rustix::fs::rename(&file.temporary, &file.path)
+        match self {
+            Self::Stream(stream) => check_close(stream).map_err(|error| self.failure(&error)),
+            Self::File { unfinished, path, overwrite } => {
+                unfinished.finish(path, *overwrite).map_err(|error| match error.kind() {
+                    io::ErrorKind::AlreadyExists if !overwrite => exists(path),
+                    _ => self.failure(&error),
+                })
             }
-            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => Err(Errno::EXIST),
-            renamed => renamed,
-        };
-        match renamed {
-            Ok(()) => {
-                file.is_finished.set(true);
-                Ok(())
-            }
-            Err(Errno::EXIST) if !file.overwrite => Err(exists(&file.path)),
-            Err(errno) => Err(self.failure(&errno.into())),
-        }
-    }
-}
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        if !self.is_finished.get() {
-            let _ = fs::remove_file(&self.temporary);
         }
     }
 }
