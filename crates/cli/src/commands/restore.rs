@@ -78,6 +78,7 @@ pub(crate) fn run(
         ));
     }
     let jobs = job::jobs(args, selections, &options, parts);
+    beside::refuse_replaced(args, &jobs)?;
     let directory = session.repository.store().directory();
     let report = args.report.as_deref().map(|path| Report::create(path, directory.as_deref())).transpose()?;
     for job in &jobs {

@@ -149,7 +149,8 @@ pub(super) fn joined<'p>(above: &'p str, below: &'p str) -> Cow<'p, str> {
     }
 }
 
-fn is_taken(chosen: &Chosen, root: &Entry, path: &str, is_directory: bool) -> bool {
+/// Returns whether what lies at a path below a folder is chosen, or may have something in it that is.
+pub(super) fn is_taken(chosen: &Chosen, root: &Entry, path: &str, is_directory: bool) -> bool {
     if is_directory {
         return chosen.below(root, path).is_some();
     }

@@ -248,9 +248,22 @@ impl Report {
     /// Writes what is not written yet; fails if a line could not be written, or did not get to its place.
     pub(crate) fn finish(self) -> Result<(), ReportError> {
         let mut inner = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let flushed = inner.file.flush().and_then(|()| check_close(inner.file.get_ref()));
+        let flushed = inner.file.flush().and_then(|()| {
+            check_close(inner.file.get_ref())?;
+            check_name(&self.path, inner.file.get_ref())
+        });
         inner.error.take().map_or(flushed, Err).map_err(|error| failure(&self.path, &error))
     }
+}
+
+/// Fails if a file has lost its name: who reads the report finds nothing of it then, or something else.
+fn check_name(path: &Path, file: &File) -> io::Result<()> {
+    let (own, named) = (file.metadata()?, path.symlink_metadata());
+    let is_named = named.is_ok_and(|named| (named.dev(), named.ino()) == (own.dev(), own.ino()));
+    if is_named || !own.is_file() {
+        return Ok(());
+    }
+    Err(io::Error::other("it was removed or replaced meanwhile, and its lines are lost"))
 }
 
 fn failure(path: &Path, error: &io::Error) -> ReportError {

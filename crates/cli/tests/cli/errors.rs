@@ -441,6 +441,24 @@ fn what_options_name_beside_the_target_is_neither_that_nor_in_it() {
     assert_eq!(names(&there), ["folder", "hello.txt", "report"]);
     restore("c3bc", "--cache", &there.join("folder"), &there).exits(0);
     restore("c3bc", "--report", &there.join("report"), &there).exits(0);
+    // What the snapshot has there would be renamed over it.
+    for (file, contents) in [("hello.txt", "mine"), ("sub/zeros", "ours")] {
+        let report = there.join(file);
+        fs::remove_file(&report).unwrap();
+        fs::write(&report, contents).unwrap();
+        for arguments in ["c3bc", "c3bc --dry-run", "c3bc --shard 1/2"] {
+            let ran = restore(arguments, "--report", &report, &there).exits(2);
+            ran.says(&[
+                "the report ",
+                " has the place of something of the snapshot",
+                "hint: name a place outside",
+            ]);
+        }
+        assert_eq!(fs::read_to_string(&report).unwrap(), contents);
+    }
+    restore("c3bc/hello.txt c3bc/sub", "--report", &there.join("hello.txt"), &there).exits(2);
+    restore("c3bc --exclude hello.txt", "--report", &there.join("hello.txt"), &there).exits(0);
+    assert_eq!(fs::read(there.join("hello.txt")).unwrap(), b"");
 }
 
 #[test]

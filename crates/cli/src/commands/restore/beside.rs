@@ -4,14 +4,19 @@
 
 use std::path::{Path, PathBuf};
 
-use kopia_rs::EntryKind;
-use kopia_rs::restore::is_outside;
+use kopia_rs::restore::{Options, is_outside};
 use kopia_rs::select::Selection;
+use kopia_rs::{Entry, EntryKind};
 
+use super::job::Job;
 use crate::args::{self, Global};
+use crate::commands::several::is_taken;
 use crate::error::Failure;
 use crate::session::Session;
 use crate::terminal::replace::{is_same, resolved};
+
+/// What to do instead.
+const OUTSIDE: &str = "name a place outside of the target";
 
 /// Why it may not be written, in words that follow its name.
 pub(super) const WHY: &str = "would be the target, or lie in it";
@@ -31,11 +36,44 @@ pub(super) fn refuse(
     let target = target(args);
     match selections {
         [one] if one.entry.kind() != EntryKind::Directory => {
-            let inside = target.join(one.entry.name());
-            refuse_in(if target.is_dir() { &inside } else { target }, false, args, &session.folders)
+            refuse_in(&leaf_in(target, &one.entry), false, args, &session.folders)
         }
         _ => refuse_in(target, true, args, &session.folders),
     }
+}
+
+/// Refuses a report that something of the snapshot would take the place of: its lines would go to a file that has
+/// no name any more.
+pub(super) fn refuse_replaced(args: &args::Restore, jobs: &[Job]) -> Result<(), Failure> {
+    let Some(report) = &args.report else { return Ok(()) };
+    let parts =
+        jobs.iter().flat_map(|job| job.parts.iter().map(move |part| (&*job.args.places.target, part)));
+    for (target, (entry, options)) in parts {
+        if has_place(entry, options, target, report) {
+            let text = format!("the report {} has the place of something of the snapshot", report.display());
+            return Err(Failure::usage(text).hint(OUTSIDE));
+        }
+    }
+    Ok(())
+}
+
+/// Returns whether something of an entry goes to a place. What cannot be read goes nowhere.
+fn has_place(entry: &Entry, options: &Options, target: &Path, place: &Path) -> bool {
+    if entry.kind() != EntryKind::Directory {
+        return is_same(&leaf_in(target, entry), place);
+    }
+    let place = resolved(place);
+    // No name of a snapshot is anything but UTF-8.
+    let below = place.strip_prefix(resolved(target)).ok().and_then(Path::to_str);
+    let Some(path) = below.filter(|path| !path.is_empty()) else { return false };
+    let Ok(Some(found)) = entry.lookup(path) else { return false };
+    let is_directory = found.kind() == EntryKind::Directory;
+    options.chosen.as_ref().is_none_or(|chosen| is_taken(chosen, entry, path, is_directory))
+}
+
+/// Returns where a file or link goes.
+fn leaf_in(target: &Path, entry: &Entry) -> PathBuf {
+    if target.is_dir() { target.join(entry.name()) } else { target.into() }
 }
 
 fn refuse_in(
@@ -48,8 +86,7 @@ fn refuse_in(
     let mut all = report.into_iter().chain(folders.iter().map(|(what, folder)| (*what, &**folder)));
     // At rest there unless extras are deleted: a home or `/` may well be restored over itself.
     match all.find(|(_, place)| is_in(place, target, is_tree && args.delete_extra)) {
-        Some((what, place)) => Err(Failure::usage(format!("{what} {} {WHY}", place.display()))
-            .hint("name a place outside of the target")),
+        Some((what, place)) => Err(Failure::usage(format!("{what} {} {WHY}", place.display())).hint(OUTSIDE)),
         None => Ok(()),
     }
 }
