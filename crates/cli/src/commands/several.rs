@@ -1,7 +1,8 @@
 //! Several things that go into one place, and folders without the first names of their paths.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -17,6 +18,18 @@ use crate::terminal::output::{count, escape};
 
 /// What a hint says where one thing would take the place of another.
 const ONE_BY_ONE: &str = "take them one by one, each to a place of its own";
+
+/// How many bytes of memory folders take whose contents come together, some 200,000 of them.
+const MAX_FOLDERS: usize = 256 << 20;
+
+/// How many bytes a folder takes beside its entry and its path: each gets options of its own.
+const FOLDER: usize = 1 << 10;
+
+/// How many names are compared that come together, 8 bytes each.
+const MAX_NAMES: usize = 32 << 20;
+
+/// How many names that seem to be doubled are looked at: one is named, and the others are not even counted.
+const SEEN: usize = 16;
 
 /// One thing that goes somewhere by itself.
 pub(super) struct Part {
@@ -96,37 +109,24 @@ fn name_of(selection: &Selection, what: &str) -> Result<String, Failure> {
 /// Splits a folder into those so many names below it, of which only what lies in them is taken.
 fn stripped(session: &Session, part: Part, depth: u32, what: &str) -> Result<Vec<Part>, Failure> {
     let root = part.selection.entry.clone();
-    let mut level = vec![(String::new(), root.clone())];
-    let mut fallen = u64::from(root.kind() != EntryKind::Directory);
-    level.retain(|(_, entry)| entry.kind() == EntryKind::Directory);
-    for _ in 0..depth {
-        let mut next = Vec::new();
-        for (above, entry) in level {
-            let (children, refused) = children(&entry)?;
-            fallen += refused;
-            for child in children {
-                let path = joined(&above, child.name()).into_owned();
-                let is_directory = child.kind() == EntryKind::Directory;
-                match &part.chosen {
-                    Some(chosen) if !is_taken(chosen, &root, &path, is_directory) => {}
-                    _ if is_directory => next.push((path, child)),
-                    _ => fallen += 1,
-                }
-            }
-        }
-        level = next;
-    }
     let words = format!("--strip-components {depth}");
+    let Some(Level { folders, fallen }) = folders(&root, part.chosen.as_ref(), depth, MAX_FOLDERS)? else {
+        let text = format!(
+            "{words}: so many folders of {} take more than {MAX_FOLDERS} bytes of memory",
+            escape(what)
+        );
+        return Err(Failure::failed(text).with_class(Class::Unsupported).hint(ONE_BY_ONE));
+    };
     if fallen > 0 {
         session.note(&format!("{} away by {words}", count(fallen, "entry falls", "entries fall")));
     }
-    if level.is_empty() {
+    if folders.is_empty() {
         return Err(
             Failure::failed(format!("{words} leaves nothing of {}", escape(what))).with_class(Class::Usage)
         );
     }
     let mut parts = Vec::new();
-    for (path, entry) in level {
+    for (path, entry) in folders {
         let chosen = part.chosen.as_ref().and_then(|chosen| chosen.below(&root, &path));
         let selection = Selection {
             entry,
@@ -136,8 +136,56 @@ fn stripped(session: &Session, part: Part, depth: u32, what: &str) -> Result<Vec
         let (name, place) = (part.name.clone(), part.place);
         parts.push(Part { selection, name, chosen, is_stripped: true, place });
     }
-    distinct(&parts)?;
+    distinct(&parts, MAX_NAMES)?;
     Ok(parts)
+}
+
+/// Folders with so many names below another one.
+struct Level {
+    /// By their paths.
+    folders: Vec<(String, Entry)>,
+    /// How many entries have fewer names.
+    fallen: u64,
+}
+
+/// Finds the folders so many names below a root that are chosen; nothing if they would take more memory than they
+/// may. Files are counted only.
+fn folders(root: &Entry, chosen: Option<&Chosen>, depth: u32, most: usize) -> Result<Option<Level>, Error> {
+    if root.kind() != EntryKind::Directory {
+        return Ok(Some(Level { folders: Vec::new(), fallen: 1 }));
+    }
+    let (mut level, mut fallen) = (vec![(String::new(), root.clone())], 0);
+    for _ in 0..depth {
+        let (mut next, mut bytes) = (Vec::new(), 0);
+        for (above, entry) in level {
+            let read = entry.for_each(|child| {
+                let Ok(child) = child else {
+                    fallen += 1;
+                    return ControlFlow::Continue(());
+                };
+                let path = joined(&above, child.name());
+                let is_directory = child.kind() == EntryKind::Directory;
+                if chosen.is_some_and(|chosen| !is_taken(chosen, root, &path, is_directory)) {
+                    return ControlFlow::Continue(());
+                }
+                if !is_directory {
+                    fallen += 1;
+                    return ControlFlow::Continue(());
+                }
+                bytes += FOLDER + child.memory() + path.len();
+                if bytes > most {
+                    return ControlFlow::Break(());
+                }
+                next.push((path.into_owned(), child));
+                ControlFlow::Continue(())
+            })?;
+            if read.is_break() {
+                return Ok(None);
+            }
+        }
+        level = next;
+    }
+    Ok(Some(Level { folders: level, fallen }))
 }
 
 /// Joins paths that may be empty.
@@ -159,38 +207,66 @@ pub(super) fn is_taken(chosen: &Chosen, root: &Entry, path: &str, is_directory: 
 }
 
 /// Refuses folders that have something by one name, of what is taken: the second would take the place of the
-/// first.
-fn distinct(parts: &[Part]) -> Result<(), Failure> {
+/// first. Hashes of names are compared first, as names of large folders would take gigabytes.
+fn distinct(parts: &[Part], most: usize) -> Result<(), Failure> {
     let [_, _, ..] = parts else { return Ok(()) };
+    let (hasher, mut hashes) = (RandomState::new(), Vec::new());
+    for part in parts {
+        let read = each_name(part, |name| {
+            if hashes.len() == most {
+                return ControlFlow::Break(());
+            }
+            hashes.push(hasher.hash_one(name));
+            ControlFlow::Continue(())
+        })?;
+        if read.is_break() {
+            let text = format!("folders have more than {most} entries whose names would come together");
+            return Err(Failure::failed(text).with_class(Class::Unsupported).hint(ONE_BY_ONE));
+        }
+    }
+    hashes.sort_unstable();
+    let doubled = hashes.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]);
+    let doubled: HashSet<u64> = doubled.take(SEEN).collect();
+    drop(hashes);
+    if doubled.is_empty() {
+        return Ok(());
+    }
     let mut taken: HashMap<String, &str> = HashMap::new();
-    for Part { selection, chosen, .. } in parts {
-        let (entry, path) = (&selection.entry, &*selection.path);
-        for child in children(entry)?.0 {
-            let is_directory = child.kind() == EntryKind::Directory;
-            if chosen.as_ref().is_some_and(|chosen| !is_taken(chosen, entry, child.name(), is_directory)) {
-                continue;
+    for part in parts {
+        let (path, mut both) = (&*part.selection.path, None);
+        let _ = each_name(part, |name| {
+            if doubled.contains(&hasher.hash_one(name))
+                && let Some(other) = taken.insert(name.to_owned(), path)
+            {
+                both = Some(format!("{other}/{name} and {path}/{name} would both become {name}"));
+                return ControlFlow::Break(());
             }
-            if let Some(other) = taken.insert(child.name().to_owned(), path) {
-                let name = child.name();
-                let both = format!("{other}/{name} and {path}/{name} would both become {name}");
-                return Err(Failure::failed(escape(&both).into_owned())
-                    .with_class(Class::Usage)
-                    .hint(ONE_BY_ONE));
-            }
+            ControlFlow::Continue(())
+        })?;
+        if let Some(both) = both {
+            return Err(Failure::failed(escape(&both).into_owned())
+                .with_class(Class::Usage)
+                .hint(ONE_BY_ONE));
         }
     }
     Ok(())
 }
 
-/// Lists a folder, and counts what has no place of its own in it.
-fn children(entry: &Entry) -> Result<(Vec<Entry>, u64), Error> {
-    let (mut children, mut refused) = (Vec::new(), 0);
-    let _ = entry.for_each(|child| {
-        match child {
-            Ok(child) => children.push(child),
-            Err(_) => refused += 1,
+/// Calls `visit` with the name of each entry that is taken of a folder; what has no place of its own has none.
+fn each_name(part: &Part, mut visit: impl FnMut(&str) -> ControlFlow<()>) -> Result<ControlFlow<()>, Error> {
+    let (entry, chosen) = (&part.selection.entry, part.chosen.as_ref());
+    let read = entry.for_each(|child| match child {
+        Ok(child)
+            if chosen.is_none_or(|chosen| {
+                is_taken(chosen, entry, child.name(), child.kind() == EntryKind::Directory)
+            }) =>
+        {
+            visit(child.name())
         }
-        ControlFlow::Continue(())
+        _ => ControlFlow::Continue(()),
     })?;
-    Ok((children, refused))
+    Ok(read.map_continue(drop))
 }
+
+#[cfg(test)]
+mod tests;
