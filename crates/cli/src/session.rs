@@ -36,6 +36,9 @@ pub(crate) use choice::Choice;
 use gaps::Gaps;
 pub(crate) use opening::{options, store, with_veleros_password};
 
+/// What is wrong where snapshots are missing from the list, or may be.
+pub(crate) const INCOMPLETE_LIST: &str = "the list of snapshots is incomplete";
+
 /// Returns the user and the host, as kopia names them in sources; empty where they are not known.
 fn here(environment: &Environment) -> (String, String) {
     let user = ["USER", "LOGNAME"].into_iter().find_map(|name| environment.var(name));
@@ -212,11 +215,15 @@ impl Session {
         self.has_gaps.get()
     }
 
-    /// Decides about the exit status of a command that did what it should: with --degraded, what came from an
-    /// incomplete list is not complete either.
+    /// Returns whether what a command did is not complete, as it came from an incomplete list with --degraded.
+    pub(crate) fn is_from_gaps(&self) -> bool {
+        self.has_gaps.get() && self.repository.options().degraded
+    }
+
+    /// Decides about the exit status of a command that did what it should.
     pub(crate) fn conclude(&self, exit: Exit) -> Exit {
-        if exit == Exit::Complete && self.has_gaps.get() && self.repository.options().degraded {
-            log_line("error: the list of snapshots is incomplete");
+        if exit == Exit::Complete && self.is_from_gaps() {
+            log_line(format_args!("error: {INCOMPLETE_LIST}"));
             return Exit::Partial;
         }
         exit

@@ -95,8 +95,8 @@ fn verify(session: &Session, args: &args::Verify, metrics: &Metrics) -> Result<E
     let lost_indexes = if is_whole { session.repository.lost_indexes().len() } else { 0 };
     // Before anything is said: what was read need not be read again.
     let kept = turn.as_ref().zip(verified.rotated.as_ref()).map(|((turn, _), rotated)| turn.keep(rotated));
-    let (days, is_part) = (args.rotate, !is_whole);
-    let summary = Summary { verified: &verified, lost, began, seconds, days, is_part };
+    let (days, is_part, has_gaps) = (args.rotate, !is_whole, session.is_from_gaps());
+    let summary = Summary { verified: &verified, lost, began, seconds, days, is_part, has_gaps };
     let written = if session.json {
         output::json(&result::json(&summary, seed))
     } else {

@@ -41,6 +41,7 @@ const UNSEEN: &[&str] = &[
     "reason/properties/offset",
     "reason/properties/operation",
     "reason/properties/errno",
+    "verify/properties/hasGaps",
     "verify/properties/unsearched",
     "verify/properties/untoldLossCount",
     "doctor/properties/savedFormatBlob",

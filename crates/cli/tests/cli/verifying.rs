@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use kopia_testkit::{damage, golden};
+use kopia_testkit::{damage, faults, golden};
 use serde_json::Value;
 
 use crate::common::{KopiaRs, Place, names};
@@ -229,6 +229,31 @@ fn damage_is_in_the_metrics_and_on_the_page() {
         let command = KopiaRs::new("verify --metrics").arg(&inside).repository(&copy.path());
         command.env("KOPIA_PASSWORD", password).run().exits(2).says(&["would lie in the repository"]);
         assert!(!inside.exists());
+    }
+}
+
+#[test]
+fn whatever_is_written_tells_that_the_list_is_incomplete() {
+    let place = Place::new();
+    let [metrics, page] = ["verify.prom", "verify.html"].map(|name| place.path(name));
+    let repository = faults::repository("manifest-damaged");
+    // The snapshot that can still be named is sound.
+    for (arguments, code) in [
+        ("--degraded verify latest --json", 3),
+        ("--degraded verify --json", 3),
+        ("--degraded verify ID --json", 0),
+    ] {
+        let listed = KopiaRs::new("--degraded snapshots --json").repository(&repository);
+        let listed = listed.env("KOPIA_PASSWORD", faults::PASSWORD).run().exits(3).json();
+        let arguments = arguments.replace("ID", listed[0]["id"].as_str().unwrap());
+        let ran = KopiaRs::new(&arguments).repository(&repository).env("KOPIA_PASSWORD", faults::PASSWORD);
+        let ran = ran.arg("--metrics").arg(&metrics).arg("--page").arg(&page).run().exits(code);
+        let [text, html] = [&metrics, &page].map(|path| fs::read_to_string(path).unwrap());
+        let success = text.lines().find(|line| line.starts_with("kopia_rs_verify_success")).unwrap();
+        assert!(success.ends_with(if code == 0 { " 1" } else { " 0" }), "{arguments}: {success}");
+        assert_eq!(html.contains("class=\"verdict bad\">"), code == 3, "{arguments}: {html}");
+        assert_eq!(html.contains("the list of snapshots is incomplete"), code == 3, "{arguments}: {html}");
+        assert_eq!(ran.json()["hasGaps"].as_bool(), (code == 3).then_some(true), "{arguments}");
     }
 }
 

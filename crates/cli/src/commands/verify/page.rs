@@ -5,6 +5,7 @@ use std::fmt::Write;
 use kopia_rs::diagnosis::text::{chain, html};
 
 use super::summary::Summary;
+use crate::session::INCOMPLETE_LIST;
 use crate::terminal::output::{count, size, thousands};
 use crate::terminal::time;
 
@@ -60,7 +61,8 @@ pub(super) fn page(summary: &Summary<'_>, place: &str) -> String {
     page.push_str("</table>\n");
     let lost = summary.lost.iter().map(|lost| ("index".to_string(), lost.to_string()));
     let unlisted = verified.unlisted.iter().map(|error| ("snapshots".to_string(), error.to_string()));
-    table(&mut page, "Parts of the list that cannot be read", lost.chain(unlisted));
+    let gaps = summary.has_gaps.then(|| ("snapshots".to_string(), INCOMPLETE_LIST.to_string()));
+    table(&mut page, "Parts of the list that cannot be read", lost.chain(unlisted).chain(gaps));
     let entries = verified.affected.iter().map(|entry| {
         let snapshot = entry.snapshot.as_ref();
         let of = snapshot.map(|snapshot| format!("{} {}: ", snapshot.source(), snapshot.start_time()));

@@ -42,6 +42,9 @@ pub(super) struct Json<'a> {
     unlisted: Vec<String>,
     /// The same as data.
     unlisted_parts: Vec<PartLine<'a>>,
+    /// Whether snapshots are missing from the list, or may be, with `--degraded`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    has_gaps: bool,
     /// Why it is not known whether there are packs that an index blob should name that is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     unsearched: Option<String>,
@@ -188,6 +191,7 @@ pub(super) fn json<'a>(summary: &Summary<'a>, seed: Option<u64>) -> Json<'a> {
         stubs: report.stubs.iter().map(|(name, stub)| stubs::Json::new(name, stub)).collect(),
         unlisted: report.unlisted.iter().map(ToString::to_string).collect(),
         unlisted_parts: report.unlisted.iter().map(|error| PartLine::from(&**error)).collect(),
+        has_gaps: summary.has_gaps,
         unsearched: report.unsearched.as_ref().map(|error| chain(error)),
         lost: lost.iter().map(ToString::to_string).collect(),
         lost_parts: lost.iter().map(PartLine::from).collect(),

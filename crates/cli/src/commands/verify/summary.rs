@@ -19,6 +19,8 @@ pub(super) struct Summary<'a> {
     pub(super) days: Option<u32>,
     /// Whether snapshots were named, and the others were not looked at.
     pub(super) is_part: bool,
+    /// Whether snapshots are missing from the list, or may be, and that makes the run incomplete.
+    pub(super) has_gaps: bool,
 }
 
 /// What `--json` says of packs that are read in turn.
@@ -39,6 +41,7 @@ impl Summary<'_> {
     pub(super) fn is_sound(&self) -> bool {
         self.verified.is_sound()
             && self.lost.is_empty()
+            && !self.has_gaps
             && self.verified.rotated.as_ref().is_none_or(|rotated| rotated.standing.damaged == 0)
     }
 
