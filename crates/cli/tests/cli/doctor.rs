@@ -472,7 +472,13 @@ fn a_lost_format_blob_is_found_in_packs() {
         let before = names(&copy.path());
         let file = place.path(if damaged { "damaged" } else { "lost" });
         let save = |file: &Path| doctor(&copy.path(), "").arg("--save-format-blob").arg(file).run();
+        // Nothing is left where it cannot be written whole, as on a full disk.
+        let kept = names(&place.path(""));
+        let cut = doctor(&copy.path(), "").arg("--save-format-blob").arg(&file);
+        cut.after("trap '' XFSZ; ulimit -f 0").run().exits(1).says(&["cannot be written: File too large"]);
+        assert_eq!(names(&place.path("")), kept);
         save(&file).exits(1);
+        assert!(file.exists());
         let ran = KopiaRs::new("ls latest").repository(&copy.path()).env("KOPIA_PASSWORD", "golden");
         ran.arg("--format-blob").arg(&file).run().exits(0);
         doctor(&copy.path(), "").arg("--format-blob").arg(&file).run().exits(0);

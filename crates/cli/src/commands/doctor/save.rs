@@ -1,6 +1,6 @@
 //! Saves what was found, in a new file outside the repository.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::path::Path;
@@ -10,7 +10,7 @@ use kopia_rs::restore::is_outside;
 use rustix::fs::{Mode, OFlags};
 
 use crate::error::Failure;
-use crate::terminal::output::check_close;
+use crate::terminal::unfinished::Unfinished;
 
 /// Writes bytes to a new file. Nothing is ever written to a repository, so the file may not lie in its
 /// directory.
@@ -24,14 +24,15 @@ pub(super) fn save(path: &Path, bytes: &[u8], repository: Option<&Path>) -> Resu
     let directory = rustix::fs::open(parent, flags, Mode::empty());
     let directory = directory.map_err(|errno| failed(errno.into()))?;
     // The directory is open, so what is checked is what is written to.
-    let opened = fs::canonicalize(format!("/proc/self/fd/{}", directory.as_raw_fd())).map_err(failed)?;
+    let place = Path::new("/proc/self/fd").join(directory.as_raw_fd().to_string());
+    let opened = fs::canonicalize(&place).map_err(failed)?;
     let is_outside = repository.map_or(Ok(true), |repository| is_outside(&opened, repository));
     if !is_outside.map_err(failed)? {
         return Err(refused("it would lie in the repository"));
     }
-    // An existing name is never followed or replaced.
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(&directory, name, flags, Mode::RUSR | Mode::WUSR);
-    let mut file = File::from(file.map_err(|errno| failed(errno.into()))?);
-    file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| check_close(&file)).map_err(failed)
+    // An existing name is never followed or replaced, and nothing gets a name that is not whole: the next run
+    // would find that it exists.
+    let file = Unfinished::create(&place, ".kopia-rs-new-", 0o600).map_err(failed)?;
+    let written = file.file().write_all(bytes).and_then(|()| file.finish(&place.join(name), false));
+    written.map_err(failed)
 }
