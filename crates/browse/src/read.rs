@@ -20,8 +20,8 @@ use crate::model::{Answer, Request, Row, State, Wanted};
 /// How many reads are under way at once; those that nobody waits for may hang.
 const THREADS: usize = 4;
 
-/// The most entries of a folder that are in memory, some 100 bytes each.
-const MOST_ROWS: usize = 500_000;
+/// What entries of a folder may take in memory: those of names as people give them have some 100 bytes.
+const MOST: Room = Room { rows: 500_000, bytes: 128 << 20 };
 
 /// How many entries are told at once. The first of them come sooner.
 const BATCH: usize = 4096;
@@ -138,7 +138,7 @@ impl Shared {
             Err(error) => return tell(Answer::End(State::Damaged(chain(&error)))),
         };
         match (folder.kind(), &*request.path) {
-            (EntryKind::Directory, _) => tell(Answer::End(rows(&folder, &is_awaited, tell))),
+            (EntryKind::Directory, _) => tell(Answer::End(rows(&folder, MOST, &is_awaited, tell))),
             (_, "") => {
                 tell(Answer::End(State::File));
                 tell(Answer::Rows(vec![row(&folder)]));
@@ -148,17 +148,35 @@ impl Shared {
     }
 }
 
-/// Tells the entries of a folder as they are parsed, and returns how that ended.
-fn rows(folder: &Entry, is_awaited: &dyn Fn() -> bool, tell: &dyn Fn(Answer)) -> State {
+/// How many more entries of a folder are kept, and how many bytes they may take.
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    rows: usize,
+    bytes: usize,
+}
+
+impl Room {
+    /// Takes what an entry needs; returns whether there was so much.
+    fn take(&mut self, row: &Row) -> bool {
+        let bytes = self.bytes.checked_sub(size_of::<Row>() + row.name.len());
+        let (Some(rows), Some(bytes)) = (self.rows.checked_sub(1), bytes) else { return false };
+        *self = Self { rows, bytes };
+        true
+    }
+}
+
+/// Tells the entries of a folder as they are parsed, as many as there is room for, and returns how that ended.
+fn rows(folder: &Entry, mut room: Room, is_awaited: &dyn Fn() -> bool, tell: &dyn Fn(Answer)) -> State {
     let (mut batch, mut count, mut state) = (Vec::new(), 0, State::Whole);
     let read = folder.for_each(|entry| {
         match entry {
-            Ok(_) if count == MOST_ROWS => {
-                state = State::Cut;
-                return ControlFlow::Break(());
-            }
             Ok(entry) => {
-                batch.push(row(&entry));
+                let row = row(&entry);
+                if !room.take(&row) {
+                    state = State::Cut;
+                    return ControlFlow::Break(());
+                }
+                batch.push(row);
                 count += 1;
             }
             Err(refused) => tell(Answer::Note(refused.to_string())),
@@ -199,4 +217,43 @@ fn look(root: &Entry, path: &str) -> Result<Look> {
     let count = reader.read_full_at(&mut start, 0)?;
     start.truncate(count);
     Ok(Look::of_file(&start, entry.size()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use kopia_codec::key::Password;
+    use kopia_repository::Repository;
+    use kopia_storage::FilesystemStore;
+    use kopia_testkit::golden;
+
+    use super::*;
+
+    #[test]
+    fn entries_are_shown_up_to_a_number_and_to_bytes_of_memory() {
+        let case = golden::case("sources");
+        let store = FilesystemStore::open(&case.repository).unwrap();
+        let repository = Repository::open(store, &Password::new(case.password)).unwrap();
+        let snapshots = repository.snapshots().unwrap();
+        let root = snapshots.iter().find(|one| one.id().starts_with("c3bc")).unwrap().root().unwrap();
+        let read = |room| {
+            let told = RefCell::new(Vec::new());
+            let state = rows(&root, room, &|| true, &|answer| {
+                if let Answer::Rows(rows) = answer {
+                    told.borrow_mut().extend(rows);
+                }
+            });
+            (told.into_inner(), state)
+        };
+        let (all, state) = read(MOST);
+        assert_eq!(state, State::Whole);
+        let (count, bytes) =
+            (all.len(), all.iter().map(|row| size_of::<Row>() + row.name.len()).sum::<usize>());
+        assert!(count > 1);
+        assert_eq!(read(Room { rows: count, bytes }), (all.clone(), State::Whole));
+        for less in [Room { rows: count - 1, bytes }, Room { rows: count, bytes: bytes - 1 }] {
+            assert_eq!(read(less), (all[..count - 1].to_vec(), State::Cut));
+        }
+    }
 }

@@ -15,8 +15,9 @@ use crate::problem::Problem;
 /// The longest name that a file can have on Linux, in bytes.
 pub(crate) const MAX_NAME: usize = 255;
 
-/// The most entries of one directory that are in memory, some 250 bytes each.
-const MAX_ENTRIES: usize = 2 << 20;
+/// How many bytes of memory the entries of one directory take at most, some two million of them; what a backup
+/// could not read makes those of directories longer.
+const MAX_BYTES: usize = 512 << 20;
 
 /// How many directories are kept at most.
 const MAX_KEPT: usize = 256;
@@ -33,6 +34,18 @@ pub(crate) struct Listing {
 }
 
 impl Listing {
+    /// Takes one more entry, unless all together would take more bytes of memory than these.
+    fn push(&mut self, entry: Entry, most: usize) -> ControlFlow<()> {
+        // Its place by name, and what a vector has in reserve.
+        let bytes = self.bytes + entry.memory() + 32;
+        if bytes > most {
+            return ControlFlow::Break(());
+        }
+        self.bytes = bytes;
+        self.entries.push(entry);
+        ControlFlow::Continue(())
+    }
+
     /// Reads the directory of a node; what is left out of it is told.
     fn read(entry: &Entry, node: &Node, tell: &dyn Fn(Problem)) -> Self {
         let mut listing = Self::default();
@@ -42,13 +55,12 @@ impl Listing {
                     let name = entry.name().chars().take(60).collect();
                     tell(Problem::NameTooLong { folder: node.path(), name });
                 }
-                Ok(_) if listing.entries.len() == MAX_ENTRIES => {
-                    tell(Problem::TooMany { path: node.path(), shown: MAX_ENTRIES });
-                    return ControlFlow::Break(());
-                }
                 Ok(entry) => {
-                    listing.bytes += size_of::<Entry>() + entry.name().len() + 32;
-                    listing.entries.push(entry);
+                    let taken = listing.push(entry, MAX_BYTES);
+                    if taken.is_break() {
+                        tell(Problem::TooMany { path: node.path(), shown: listing.entries.len() });
+                    }
+                    return taken;
                 }
                 Err(refused) => tell(Problem::LeftOut { folder: node.path(), refused }),
             }
@@ -170,5 +182,41 @@ impl Told {
     pub(crate) fn is_news(&self, text: String) -> bool {
         let mut told = lock(&self.0);
         told.len() < MAX_TOLD && told.insert(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kopia_codec::key::Password;
+    use kopia_repository::Repository;
+    use kopia_storage::MemoryStore;
+    use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_a_backup_could_not_read_below_its_entries_is_counted() {
+        let mut writer = RepositoryWriter::new();
+        let empty = writer.directory(&[]);
+        let errors = json!([{"path": "x", "error": "e".repeat(100_000)}]);
+        let summary =
+            json!({"size": 0, "files": 0, "symlinks": 0, "dirs": 1, "numFailed": 1, "errors": errors});
+        let folder = |number: u32| json!({"name": format!("{number}"), "type": "d", "mode": "0755", "obj": empty, "summ": summary});
+        let root = writer.directory(&(0..3).map(folder).collect::<Vec<_>>());
+        writer.snapshot("app@host:/data", json!({"name": "data", "type": "d", "mode": "0755", "obj": root}));
+        let store: MemoryStore =
+            writer.finish().into_iter().map(|(name, bytes)| (name.parse().unwrap(), bytes)).collect();
+        let repository = Repository::open(store, &Password::from(PASSWORD)).unwrap();
+        let root = repository.snapshots().unwrap().iter().next().unwrap().root().unwrap();
+        let read = |most| {
+            let mut listing = Listing::default();
+            let _ = root.for_each(|entry| listing.push(entry.unwrap(), most)).unwrap();
+            listing
+        };
+        let whole = read(MAX_BYTES);
+        assert!(whole.entries.len() == 3 && whole.bytes > 300_000, "{}", whole.bytes);
+        assert_eq!(read(whole.bytes).entries.len(), 3);
+        assert_eq!(read(whole.bytes - 1).entries.len(), 2);
     }
 }

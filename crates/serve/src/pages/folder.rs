@@ -8,7 +8,7 @@ use kopia_repository::{Entry, Result, Snapshot};
 
 use super::html::{self, count, document, escape, size};
 use super::pager::Pager;
-use super::rows::{Key, MOST, Rows};
+use super::rows::{Key, Rows};
 use crate::answer::Answer;
 use crate::request::Request;
 use crate::site::Site;
@@ -70,7 +70,7 @@ pub(crate) fn page(
     let sort = Key::NAMES.iter().find(|(_, this)| *this == key).map_or("name", |(word, _)| *word);
     body.push_str(&pager.links(&format!("sort={sort}&amp;{}", if is_down { "order=down&amp;" } else { "" })));
     if read.is_cut {
-        let most = count(MOST as u64);
+        let most = count(read.rows.len() as u64);
         let _ = writeln!(
             body,
             "<p class=\"bad\">Only the first {most} entries are shown; archives have all.</p>"

@@ -10,7 +10,10 @@ use kopia_repository::{Entry, Result};
 use crate::request::Request;
 
 /// How many entries of a folder are looked at: those of a larger one would take too much memory.
-pub(super) const MOST: usize = 50_000;
+const MOST: usize = 50_000;
+
+/// How many bytes of memory they may take, in which that many have room whose names files can have.
+const MOST_BYTES: usize = 16 << 20;
 
 /// An entry as a table shows it.
 #[derive(Debug)]
@@ -65,14 +68,22 @@ impl Key {
 impl Rows {
     /// Reads a folder.
     pub(super) fn read(folder: &Entry, refusals: usize) -> Result<Self> {
-        let mut read = Self::default();
+        Self::read_within(folder, refusals, MOST_BYTES)
+    }
+
+    /// As [`Self::read`], with so many bytes for rows.
+    fn read_within(folder: &Entry, refusals: usize, most_bytes: usize) -> Result<Self> {
+        let (mut read, mut bytes) = (Self::default(), 0);
         let _ = folder.for_each(|entry| {
-            if read.rows.len() == MOST {
-                read.is_cut = true;
-                return ControlFlow::Break(());
-            }
             match entry {
-                Ok(entry) => read.rows.push(Row::of(&entry)),
+                Ok(entry) => {
+                    bytes += size_of::<Row>() + entry.name().len();
+                    if read.rows.len() == MOST || bytes > most_bytes {
+                        read.is_cut = true;
+                        return ControlFlow::Break(());
+                    }
+                    read.rows.push(Row::of(&entry));
+                }
                 Err(refused) if read.refused.len() < refusals => read.refused.push(refused.to_string()),
                 Err(_) => {}
             }
@@ -100,5 +111,34 @@ impl Row {
             modified: entry.modified(),
             mode: entry.mode(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kopia_codec::key::Password;
+    use kopia_repository::Repository;
+    use kopia_storage::FilesystemStore;
+    use kopia_testkit::golden;
+
+    use super::*;
+
+    #[test]
+    fn rows_take_no_more_memory_than_they_may() {
+        let case = golden::case("sources");
+        let store = FilesystemStore::open(&case.repository).unwrap();
+        let repository = Repository::open(store, &Password::new(case.password)).unwrap();
+        let snapshots = repository.snapshots().unwrap();
+        let root = snapshots.iter().find(|one| one.id().starts_with("c3bc")).unwrap().root().unwrap();
+        let read = |most| {
+            let read = Rows::read_within(&root, 0, most).unwrap();
+            (read.rows.len(), read.is_cut)
+        };
+        let all = Rows::read(&root, 0).unwrap().rows;
+        let bytes = all.iter().map(|row| size_of::<Row>() + row.name.len()).sum::<usize>();
+        assert!(all.len() > 1);
+        assert_eq!(read(bytes), (all.len(), false));
+        assert_eq!(read(bytes - 1), (all.len() - 1, true));
+        const { assert!(MOST * (size_of::<Row>() + 255) <= MOST_BYTES) };
     }
 }
