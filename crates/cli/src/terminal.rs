@@ -4,6 +4,7 @@
 //! Nothing here knows of repositories beyond the values that it shows, nor decides about exit codes.
 
 pub(crate) mod colour;
+pub(crate) mod inside;
 pub(crate) mod metrics;
 pub(crate) mod metrics_file;
 pub(crate) mod output;

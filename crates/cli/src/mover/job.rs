@@ -64,7 +64,12 @@ pub(crate) fn request_metrics(
     let structured = configuration::structured(environment);
     let choice = structured.and_then(|structured| backend::choose(environment, structured.as_ref()));
     let place = choice.as_ref().ok().map(|choice| &choice.place);
-    metrics::check(file, place.and_then(Place::directory))?;
+    // Where a device is written, no folder is.
+    let target = match environment.raw(Variable::Device) {
+        Some(_) => None,
+        None => environment.raw(Variable::DataDir).map(Path::new),
+    };
+    metrics::check(file, place.and_then(Place::directory), target)?;
     log.write_metrics_to(file);
     Ok(())
 }

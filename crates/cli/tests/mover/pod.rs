@@ -196,6 +196,22 @@ fn metrics_are_written_whole_at_every_end() {
 }
 
 #[test]
+fn metrics_do_not_lie_in_the_volume() {
+    let pod = pod();
+    let inside = pod.volume().join("restore.prom");
+    fs::write(&inside, "mine").unwrap();
+    for (name, value) in [("KOPIA_ENABLE_FILE_DELETION", "true"), ("KOPIA_PREVIOUS", "x")] {
+        let job = pod.job(APP).env("KOPIA_RS_METRICS_FILE", &inside).env(name, value);
+        job.run().exits(1);
+        assert_eq!(fs::read_to_string(&inside).unwrap(), "mine");
+        assert_eq!(names(&pod.volume()), ["restore.prom"]);
+    }
+    let ran = pod.job(APP).arg("--metrics-file").arg(pod.volume().join("../volume/new.prom")).run();
+    ran.exits(1).ends_with(&["the metrics file", "would be the target, or lie in it: name a file elsewhere"]);
+    assert_eq!(names(&pod.volume()), ["restore.prom"]);
+}
+
+#[test]
 fn a_memory_limit_that_is_too_low_is_an_error_before_the_first_write() {
     let pod = pod();
     let limits = pod.path("cgroup");

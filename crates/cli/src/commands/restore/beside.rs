@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use kopia_rs::restore::{Options, is_outside};
+use kopia_rs::restore::Options;
 use kopia_rs::select::Selection;
 use kopia_rs::{Entry, EntryKind};
 
@@ -13,13 +13,11 @@ use crate::args::{self, Global};
 use crate::commands::several::is_taken;
 use crate::error::Failure;
 use crate::session::Session;
+pub(super) use crate::terminal::inside::{WHY, is_in};
 use crate::terminal::replace::{is_same, resolved};
 
 /// What to do instead.
 const OUTSIDE: &str = "name a place outside of the target";
-
-/// Why it may not be written, in words that follow its name.
-pub(super) const WHY: &str = "would be the target, or lie in it";
 
 /// Refuses what is known to lie in the target before the repository is open, as opening writes to the cache.
 pub(crate) fn refuse_early(args: &args::Restore, global: &Global) -> Result<(), Failure> {
@@ -94,16 +92,4 @@ fn refuse_in(
 /// Returns where a restore writes, empty where that is not known yet.
 fn target(args: &args::Restore) -> &Path {
     args.disk.device.as_deref().or(args.disk.image.as_deref()).unwrap_or(&args.places.target)
-}
-
-/// Returns whether a place is a target, or lies in it if that is a tree; also where neither is there yet.
-pub(super) fn is_in(place: &Path, target: &Path, is_tree: bool) -> bool {
-    if target.as_os_str().is_empty() {
-        return false;
-    }
-    let is_below = || {
-        is_outside(place, target).is_ok_and(|outside| !outside)
-            || resolved(place).starts_with(resolved(target))
-    };
-    is_same(place, target) || is_tree && is_below()
 }
