@@ -355,14 +355,20 @@ fn that_newer_snapshots_may_be_lost_with_all_that_named_them_is_said() {
     // Epoch 1 has no index blobs, and no packs tell what they named.
     fs::write(pod.repository().join("xe2.f"), "").unwrap();
     let unknown = "index blobs are lost: snapshots whose packs are lost too are not known";
-    let ran = pod.job(APP).run().exits(0).says(&["lost: all index blobs of epoch 1", unknown]);
-    ran.ends_with(&[
-        "Snapshot restore completed successfully",
-        "; a newer snapshot may be missing from the list, as index blobs are lost",
-    ]);
-    // One that is named by its time is meant.
-    let ran = pod.job(APP).env("KOPIA_RESTORE_AS_OF", "2026-01-01T00:00:00Z").run();
-    ran.exits(0).never_says(&[unknown, "may be missing"]);
+    // That packs are asked what they hold brings back nothing of the packs that are lost.
+    for arguments in [&[] as &[&str], &["--degraded"]] {
+        let job = || pod.job(APP).additional(arguments);
+        let ran = job().run().exits(0).says(&["lost: all index blobs of epoch 1", unknown]);
+        let ran = ran.ends_with(&[
+            "Snapshot restore completed successfully",
+            "; a newer snapshot may be missing from the list, as index blobs are lost",
+        ]);
+        assert_eq!(ran.message.unwrap()["newerMissing"], json!(1));
+        // One that is named by its time is meant.
+        let ran = job().env("KOPIA_RESTORE_AS_OF", "2026-01-01T00:00:00Z").run();
+        let ran = ran.exits(0).never_says(&[unknown, "may be missing"]);
+        assert!(ran.message.unwrap().get("newerMissing").is_none());
+    }
 }
 
 #[test]

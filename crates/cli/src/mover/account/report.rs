@@ -29,7 +29,8 @@ pub(crate) struct JobReport {
     /// How far it came, for the metrics.
     #[serde(skip)]
     pub(crate) progress: Option<(Phase, State)>,
-    /// How many newer snapshots are, or may be, missing from the list.
+    /// How many newer snapshots are, or may be, missing from the list; 1 where only index blobs are known to be
+    /// lost.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) newer_missing: Option<usize>,
     seconds: f64,

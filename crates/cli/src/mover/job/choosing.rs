@@ -53,7 +53,7 @@ pub(super) fn choose(
         }
     };
     let (doubt, newer) = if settings.degraded {
-        (doubt(job, repository, snapshot, &settings.wanted)?, None)
+        doubt(job, repository, snapshot, &settings.wanted)?
     } else {
         (None, warn_of_newer(job, repository, snapshot, &settings.wanted))
     };
@@ -92,8 +92,7 @@ fn warn_of_newer(
         .unwrap_or_default();
     hidden.iter().chain(&unread).for_each(|sentence| job.log.warn(sentence));
     if is_unknown {
-        job.log.warn(UNKNOWN);
-        return Some("; a newer snapshot may be missing from the list, as index blobs are lost".into());
+        return Some(warn_of_unknown(job));
     }
     let verb = match (hidden.len(), unread.len()) {
         (0, 0) => return None,
@@ -106,24 +105,35 @@ fn warn_of_newer(
     Some(format!("; a newer snapshot {verb} missing from the list, {looks}"))
 }
 
+/// Warns that index blobs are lost, and newer snapshots perhaps with them; returns what the last line is to say
+/// of that.
+fn warn_of_unknown(job: &Job<'_>) -> String {
+    job.log.warn(UNKNOWN);
+    // How many is not known.
+    job.log.note(|report| report.newer_missing = Some(1));
+    "; a newer snapshot may be missing from the list, as index blobs are lost".into()
+}
+
 /// Returns why the snapshot that was chosen may not be the one that was meant: the list of a damaged
-/// repository has gaps. One that was named by its very time is meant.
+/// repository has gaps; and what the last line is to say where it has none that are known. One that was named by
+/// its very time is meant.
 fn doubt(
     job: &Job<'_>,
     repository: &Repository,
     snapshot: &Snapshot,
     wanted: &Wanted,
-) -> Result<Option<StatusLine>, JobOutcome> {
+) -> Result<(Option<StatusLine>, Option<String>), JobOutcome> {
     let gaps = missing::gaps(repository)?;
     gaps.iter().for_each(|gap| job.log.warn(gap));
-    if !repository.lost_indexes().is_empty() {
-        job.log.warn(UNKNOWN);
+    if wanted.names(snapshot) {
+        return Ok((None, None));
     }
-    let Some(first) = gaps.first().filter(|_| !wanted.names(snapshot)) else { return Ok(None) };
+    let newer = (!repository.lost_indexes().is_empty()).then(|| warn_of_unknown(job));
+    let Some(first) = gaps.first() else { return Ok((None, newer)) };
     let time = snapshot.start_time();
     let what = format!("tell whether {time} is the newest snapshot of {}", wanted.identity);
     let line = StatusLine::unable(&what, first, &format!("set restoreAsOf to {time} to take it as it is"));
-    Ok(Some(line.with_class(Class::Damaged)))
+    Ok((Some(line.with_class(Class::Damaged)), newer))
 }
 
 /// Logs which snapshot was chosen and what its backup lacks, and returns its root.
