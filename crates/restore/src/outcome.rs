@@ -126,6 +126,8 @@ pub enum Attribute {
     Time,
     /// The name was not UTF-8 when it was backed up.
     Name,
+    /// Owner, permissions and time of a root, of which a server tells none: see [`Notes::guessed`].
+    Guessed,
 }
 
 /// Which attributes of an entry could not be set.

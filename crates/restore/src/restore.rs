@@ -26,7 +26,7 @@ use crate::plan::figures::{self, Figures};
 use crate::preview;
 use crate::shard::Incomplete;
 use crate::tally::Tally;
-use crate::{Durability, Error, Existing, Observer, Options, Outcome, Portion, Result};
+use crate::{Attribute, Durability, Error, Existing, Observer, Options, Outcome, Portion, Result};
 
 /// What is restored, and how: says what would be read, and runs to a directory.
 ///
@@ -59,8 +59,8 @@ use crate::{Durability, Error, Existing, Observer, Options, Outcome, Portion, Re
 pub struct Plan {
     entry: Entry,
     options: Options,
-    /// As [`Notes::guessed`](crate::Notes::guessed).
-    guessed: u64,
+    /// Whether the root is one of [`Notes::guessed`](crate::Notes::guessed).
+    is_guessed: bool,
 }
 
 impl Plan {
@@ -82,9 +82,9 @@ impl Plan {
         if options.newer && options.in_place {
             return Err(Error::NewerInPlace);
         }
-        let guessed = preview::guessed(entry, options);
+        let is_guessed = preview::guessed(entry, options) > 0;
         let options = preview::of_kind(entry, options).into_owned();
-        Ok(Self { entry: entry.clone(), options, guessed })
+        Ok(Self { entry: entry.clone(), options, is_guessed })
     }
 
     /// Adds up what a restore into an empty directory restores and reads.
@@ -168,9 +168,7 @@ impl Plan {
     /// the next of the same entry, which compares it by hash, and removed by one of another. What concerns
     /// single entries is in the outcome's problems.
     pub fn to_directory(&self, target: impl AsRef<Path>, observer: &dyn Observer) -> Result<Outcome> {
-        let mut outcome = run(&self.entry, target.as_ref(), &self.options, observer)?;
-        outcome.notes.guessed = self.guessed;
-        Ok(outcome)
+        run(self, target.as_ref(), observer)
     }
 }
 
@@ -195,7 +193,8 @@ pub fn restore_observed(
     Plan::new(entry, options)?.to_directory(target, observer)
 }
 
-fn run(entry: &Entry, target: &Path, options: &Options, observer: &dyn Observer) -> Result<Outcome> {
+fn run(plan: &Plan, target: &Path, observer: &dyn Observer) -> Result<Outcome> {
+    let Plan { entry, options, is_guessed } = plan;
     let target = Target::open(entry, target)?;
     // What had to be changed so that its owner may write in it is put right; a new directory stays closed to
     // others as long as something unfinished lies in it.
@@ -256,6 +255,10 @@ fn run(entry: &Entry, target: &Path, options: &Options, observer: &dyn Observer)
     }
     put_in_place(entry, &shared, &merge).inspect_err(|_| settle())??;
     drop(shared);
+    if *is_guessed {
+        let name = target.name.as_deref().unwrap_or_default();
+        tally.note(&String::from_utf8_lossy(name), Attribute::Guessed);
+    }
     let mut outcome = tally.finish();
     outcome.already_finished = already_finished;
     outcome.kept_in = keeping.and_then(Keeping::finish);

@@ -51,6 +51,7 @@ pub(crate) struct Tally<'a> {
     modes: AtomicU64,
     times: AtomicU64,
     names: AtomicU64,
+    guessed: AtomicU64,
     stub_count: AtomicU64,
     stubs: Mutex<Vec<FoundStub>>,
     problem_count: AtomicU64,
@@ -82,6 +83,7 @@ impl<'a> Tally<'a> {
             modes: AtomicU64::default(),
             times: AtomicU64::default(),
             names: AtomicU64::default(),
+            guessed: AtomicU64::default(),
             stub_count: AtomicU64::default(),
             stubs: Mutex::default(),
             problem_count: AtomicU64::default(),
@@ -247,6 +249,7 @@ impl<'a> Tally<'a> {
             Attribute::Mode => &self.modes,
             Attribute::Time => &self.times,
             Attribute::Name => &self.names,
+            Attribute::Guessed => &self.guessed,
         };
         counter.fetch_add(1, Ordering::Relaxed);
         self.observer.attribute(path, attribute);
@@ -316,8 +319,7 @@ impl<'a> Tally<'a> {
                 modes: self.modes.into_inner(),
                 times: self.times.into_inner(),
                 names: self.names.into_inner(),
-                // Whoever chose the options knows.
-                guessed: 0,
+                guessed: self.guessed.into_inner(),
             },
         }
     }

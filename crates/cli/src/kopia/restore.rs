@@ -18,6 +18,7 @@ use super::trouble::{self, Flaw, Trouble};
 use super::words;
 use crate::terminal::signals::{self, Interrupt};
 use crate::terminal::time::{self, When};
+use crate::wording::attributes::settable;
 
 /// How many problems are named.
 const SHOWN: usize = 100;
@@ -203,7 +204,7 @@ fn conclude(call: &Call, outcome: &Outcome, flaws: &[Flaw]) -> Result<(), Troubl
         lines.push(summary);
         return Err(Trouble::Failed(lines));
     }
-    if !line.is_on("ignore-permission-errors", true) && !outcome.notes.is_empty() {
+    if !line.is_on("ignore-permission-errors", true) && !settable(&outcome.notes).is_empty() {
         let lines = ["error restoring: restore error: error copying: unable to set attributes: operation not permitted".into(), summary];
         return Err(Trouble::Failed(lines.into()));
     }

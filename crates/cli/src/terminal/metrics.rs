@@ -53,6 +53,7 @@ pub(crate) struct Counts {
     pub(crate) modes_not_set: u64,
     pub(crate) times_not_set: u64,
     pub(crate) names_changed: u64,
+    pub(crate) roots_not_told: u64,
 }
 
 impl From<&Snapshot> for BackedUp {
@@ -66,7 +67,7 @@ impl From<&Snapshot> for BackedUp {
 
 impl From<&Outcome> for Counts {
     fn from(outcome: &Outcome) -> Self {
-        let Notes { owners, special_bits, modes, times, names, .. } = outcome.notes;
+        let Notes { owners, special_bits, modes, times, names, guessed, .. } = outcome.notes;
         Self {
             files: outcome.files,
             folders: outcome.directories,
@@ -80,6 +81,7 @@ impl From<&Outcome> for Counts {
             modes_not_set: modes,
             times_not_set: times,
             names_changed: names,
+            roots_not_told: guessed,
         }
     }
 }
@@ -129,7 +131,7 @@ impl RestoreMetrics {
 }
 
 impl Counts {
-    fn all(&self) -> [(&'static str, &'static str, u64); 12] {
+    fn all(&self) -> [(&'static str, &'static str, u64); 13] {
         [
             ("files", "Files that were written.", self.files),
             ("folders", "Folders of the snapshot.", self.folders),
@@ -146,6 +148,11 @@ impl Counts {
                 "names_changed",
                 "Entries whose names were not UTF-8 when they were backed up.",
                 self.names_changed,
+            ),
+            (
+                "roots_not_told",
+                "Roots of which the server tells neither owner nor permissions nor time.",
+                self.roots_not_told,
             ),
         ]
     }

@@ -58,6 +58,14 @@ pub(crate) fn sentences(notes: &Notes, audience: Audience) -> Vec<String> {
     texts.map(|(number, text)| format!("{} {text}", count(*number, "entry", "entries"))).collect()
 }
 
+/// Leaves only those that another user could set: neither names, of which kopia did not keep all, nor what a
+/// server does not tell.
+pub(crate) fn settable(notes: &Notes) -> Notes {
+    let mut notes = *notes;
+    (notes.names, notes.guessed) = (0, 0);
+    notes
+}
+
 /// Lists what is not as in the snapshot, with numbers.
 pub(crate) fn list(notes: &Notes) -> String {
     let all = [
@@ -85,6 +93,7 @@ pub(crate) fn describe(attribute: Attribute) -> (&'static str, &'static str) {
         Attribute::Mode => ("mode", "its permissions could not be set"),
         Attribute::Time => ("time", "its modification time could not be set"),
         Attribute::Name => ("name", "its name was not UTF-8 when it was backed up"),
+        Attribute::Guessed => ("guessed", "the server does not tell its owner, permissions and time"),
         _ => ("other", "an attribute could not be set"),
     }
 }
@@ -104,7 +113,11 @@ mod tests {
         assert!(said[1].starts_with("1 entry lost setuid"), "{said:?}");
         assert!(said.iter().all(|line| !line.contains("mover")), "{said:?}");
         let mut notes = Notes::default();
-        notes.guessed = 1;
+        (notes.guessed, notes.names) = (1, 2);
+        assert!(settable(&notes).is_empty(), "no other user can set them");
+        notes.times = 3;
+        assert_eq!(list(&settable(&notes)), "3 times");
+        (notes.times, notes.names) = (0, 0);
         assert_eq!(list(&notes), "1 root's owner, mode and time");
         assert!(
             sentences(&notes, Audience::Pod)[0].starts_with("1 entry that is the root of an older snapshot")

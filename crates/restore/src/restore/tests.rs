@@ -1,6 +1,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
+use std::sync::Mutex;
 
 use kopia_codec::key::Password;
 use kopia_repository::{Entry, Repository};
@@ -9,7 +10,7 @@ use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
 use serde_json::json;
 
 use crate::testing::served;
-use crate::{Options, preview, restore};
+use crate::{Attribute, Observer, Options, preview, restore, restore_observed};
 
 /// When the root was modified.
 const THEN: i64 = 1_577_934_245;
@@ -46,6 +47,16 @@ fn attributes(path: &Path) -> (u32, bool) {
     (metadata.mode() & 0o7777, metadata.mtime() == THEN)
 }
 
+/// Gathers what is told of attributes.
+#[derive(Default)]
+struct Told(Mutex<Vec<(String, Attribute)>>);
+
+impl Observer for Told {
+    fn attribute(&self, path: &str, attribute: Attribute) {
+        self.0.lock().unwrap().push((path.into(), attribute));
+    }
+}
+
 #[test]
 fn attributes_that_a_server_does_not_tell_are_not_set() {
     let place = tempfile::tempdir().unwrap();
@@ -64,10 +75,16 @@ fn attributes_that_a_server_does_not_tell_are_not_set() {
         }
         let options = Options::default();
         let foreseen = preview(&entry, &target, &options, |_| {}).unwrap().notes;
-        let outcome = restore(&entry, &target, &options).unwrap();
+        let told = Told::default();
+        let outcome = restore_observed(&entry, &target, &options, &told).unwrap();
         assert_eq!((outcome.problem_count, outcome.files), (0, 1));
         assert_eq!(attributes(&target), wanted, "directory {is_directory}, guessed {is_guessed}");
         assert_eq!((outcome.notes.guessed, foreseen.guessed), (u64::from(is_guessed), u64::from(is_guessed)));
+        // Who asks for a list of what is not as in the snapshot finds it there.
+        let name = if is_directory { String::new() } else { format!("{is_directory} {is_guessed}") };
+        let mut told = told.0.into_inner().unwrap();
+        told.retain(|(_, attribute)| *attribute == Attribute::Guessed);
+        assert_eq!(told, is_guessed.then_some((name, Attribute::Guessed)).into_iter().collect::<Vec<_>>());
         if is_directory {
             assert_eq!(attributes(&target.join("f")).0, 0o640, "what lies below is told");
         }

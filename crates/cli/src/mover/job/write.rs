@@ -120,9 +120,7 @@ fn conclude(snapshot: &Snapshot, outcome: &Outcome, settings: &Settings) -> JobO
         let line = StatusLine::unable(&what, &first, "the lines above name each").with_class(class);
         return JobOutcome::new(JobResult::Partial, line);
     }
-    // Names are no matter of permission.
-    let mut notes = outcome.notes;
-    notes.names = 0;
+    let notes = attributes::settable(&outcome.notes);
     if settings.strict && !notes.is_empty() {
         let cause = format!("not as in the snapshot: {}", attributes::list(&notes));
         let advice = "run the mover as their owner or privileged, or leave out --no-ignore-permission-errors";
