@@ -26,6 +26,7 @@ mod restore;
 mod serve;
 mod store;
 mod undo;
+pub(crate) mod unparsed;
 mod values;
 #[cfg(feature = "velero")]
 mod velero;

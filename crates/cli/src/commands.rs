@@ -26,15 +26,21 @@ mod undo;
 mod velero;
 mod verify;
 
+use std::ffi::OsString;
+use std::path::Path;
 use std::sync::Arc;
 
 use clap::CommandFactory;
 use clap::error::ErrorKind;
 use kopia_rs::connection::Environment;
 
-use crate::args::{self, Args, Command};
+use crate::args::{self, Args, Command, unparsed};
 use crate::error::{Exit, Failure};
 use crate::session::{Choice, Session};
+use crate::terminal::inside::is_in;
+use crate::terminal::metrics_file::MetricsFile;
+use crate::terminal::output::log_line;
+use crate::terminal::replace::{refusal, refusal_by_any};
 use crate::terminal::signals::Interrupt;
 
 /// What a command does once the repository is open.
@@ -97,6 +103,25 @@ pub(crate) fn run(args: &Args, interrupt: &Arc<Interrupt>) -> Result<Exit, Failu
         #[cfg(feature = "describe")]
         Command::Describe(command) => describe::run(command),
         Command::Mover(_) => Err(Failure::usage("the mover has settings and a log of its own")),
+    }
+}
+
+/// Writes to the file that a command line which cannot be parsed names for metrics that the command was called
+/// in the wrong way: an old file goes on telling how an earlier run ended.
+pub(crate) fn tell_of_wrong_usage(arguments: &[OsString]) {
+    let Some(unparsed::Metrics { command, file, others }) = unparsed::Metrics::of(arguments) else { return };
+    let text: fn(f64) -> String = match command.to_str() {
+        Some("restore") => restore::metrics::wrong_usage,
+        Some("verify") => verify::metrics::wrong_usage,
+        _ => return,
+    };
+    // Which word is the target or the repository is not known, so the file may lie in none of them.
+    let is_refused = || others.iter().any(|other| is_in(&file, Path::new(other), true));
+    if refusal(&file, None).or_else(|| refusal_by_any(&file)).is_some() || is_refused() {
+        return;
+    }
+    if let Err(error) = MetricsFile::new(&file).write(text) {
+        log_line(format_args!("warning: the metrics file {} cannot be written: {error}", file.display()));
     }
 }
 

@@ -52,7 +52,12 @@ fn main() -> ExitCode {
         Err(error) if mover::is_called(&arguments) && error.use_stderr() => {
             return ExitCode::from(mover::wrong_usage(&arguments, &error));
         }
-        Err(error) => args::foreign::exit(error),
+        Err(error) => {
+            if error.use_stderr() {
+                commands::tell_of_wrong_usage(&arguments);
+            }
+            args::foreign::exit(error)
+        }
     };
     let interrupt = Interrupt::install(restore_terminal);
     if let Some(args::Command::Mover(mover)) = &args.command {

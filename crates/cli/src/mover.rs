@@ -16,7 +16,6 @@ mod job;
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -24,7 +23,9 @@ use kopia_rs::storage::IoMode;
 
 pub(crate) use contract::dispatch::arguments as called_with;
 
+use crate::args::unparsed::given;
 use crate::args::{self, Archive, Global};
+use crate::process;
 use crate::terminal::signals::{self, Interrupt};
 use account::line::{SetupError, StatusLine};
 use account::log::JobLog;
@@ -65,16 +66,6 @@ fn is_for_original(arguments: &[OsString], environment: &Environment) -> bool {
     matches!(contract::dispatch::task(&operations, environment), Ok(Task::Original(_)))
 }
 
-/// Returns the value of an option among arguments that cannot be parsed as a whole.
-fn given<'a>(arguments: &'a [OsString], name: &str) -> Option<&'a OsStr> {
-    arguments.iter().zip(1..).find_map(|(argument, next)| {
-        match argument.as_bytes().strip_prefix(name.as_bytes())? {
-            b"" => arguments.get(next).map(OsString::as_os_str),
-            value => value.strip_prefix(b"=").map(OsStr::from_bytes),
-        }
-    })
-}
-
 /// Says why there will be no metrics, where something else ends the Job.
 fn warn_of(log: &JobLog, metrics: Result<(), SetupError>) {
     if let Err(why) = metrics {
@@ -97,6 +88,10 @@ pub(crate) fn run(
     let last = log.clone();
     interrupt.say_at_the_end(move |signal, unfinished| {
         let _ = last.end(&stopped(signal, unfinished));
+    });
+    let last = log.clone();
+    process::do_at_panic(move || {
+        let _ = last.end(&mistaken());
     });
     let environment = Environment::own();
     let task = contract::dispatch::task(&args.operations, &environment);
@@ -195,6 +190,12 @@ fn stopped(signal: i32, unfinished: &str) -> JobOutcome {
     JobOutcome::new(JobResult::Stopped(signal), StatusLine::unable("finish", &cause, ""))
 }
 
+/// Makes the end of a Job that a mistake in this program ended, of which the lines above tell.
+fn mistaken() -> JobOutcome {
+    let advice = "please report it with the lines above";
+    JobOutcome::failed(StatusLine::unable("finish", "this is a mistake in kopia-rs", advice))
+}
+
 impl From<SetupError> for JobOutcome {
     fn from(trouble: SetupError) -> Self {
         Self::failed(trouble.unable("restore"))
@@ -204,14 +205,6 @@ impl From<SetupError> for JobOutcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn options_are_found_whatever_stands_beside_them() {
-        let arguments =
-            ["kopia-rs", "mover", "--nonsense", "--a=x y", "--b", "z", "--abc"].map(OsString::from);
-        let of = |name| given(&arguments, name).and_then(OsStr::to_str);
-        assert_eq!([of("--a"), of("--b"), of("--c"), of("--abc")], [Some("x y"), Some("z"), None, None]);
-    }
 
     #[test]
     fn a_wrong_call_for_something_else_is_no_restore() {

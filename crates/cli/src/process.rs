@@ -2,8 +2,17 @@
 
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
+use std::sync::{OnceLock, mpsc};
+use std::thread;
+use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// What is done where a panic ends the process, beside what is said.
+static LAST_WORK: OnceLock<Box<dyn Fn() + Send + Sync>> = OnceLock::new();
+
+/// How long that may take: the thread that panicked may hold what it waits for, and a disk be slow.
+const LONGEST: Duration = Duration::from_secs(1);
 
 /// Raises the limit of open files, disables core dumps, and has freed memory given back.
 ///
@@ -36,8 +45,24 @@ pub(crate) fn end_at_panic(label: &'static str) {
             "{label} this is a mistake in kopia-rs: please report it with the lines above\n\
              the repository is as it was, and the same command goes on with what was restored"
         );
+        if let Some(work) = LAST_WORK.get() {
+            // Nothing is ever sent: the thread drops its end once it is done, or if it cannot be had.
+            let (done, wait) = mpsc::channel::<()>();
+            let work = move || {
+                let _done = done;
+                work();
+            };
+            let _ = thread::Builder::new().spawn(work);
+            let _ = wait.recv_timeout(LONGEST);
+        }
         std::process::exit(1);
     }));
+}
+
+/// Sets what is done before a panic ends the process, once in its life: files go on telling how an earlier run
+/// ended.
+pub(crate) fn do_at_panic(work: impl Fn() + Send + Sync + 'static) {
+    let _ = LAST_WORK.set(Box::new(work));
 }
 
 /// Returns whether a file is the program that runs: by device and inode, as links and what bind mounts show have other
@@ -55,6 +80,7 @@ mod tests {
     #[ignore = "ends the process that runs it: the test below does, in a child"]
     fn panics_in_a_thread() {
         super::end_at_panic("error:");
+        super::do_at_panic(|| println!("the last work is done"));
         let _ = std::thread::spawn(|| panic!("a mistake")).join();
         unreachable!("the process has ended");
     }
@@ -68,6 +94,8 @@ mod tests {
         assert_eq!(output.status.code(), Some(1), "{said}");
         assert!(said.contains("a mistake"), "{said}");
         assert!(said.lines().any(|line| line.starts_with("error: this is a mistake in kopia-rs")), "{said}");
+        let written = String::from_utf8_lossy(&output.stdout);
+        assert!(written.contains("the last work is done"), "{written}");
     }
 
     /// Has each of 16 threads fill blocks of 4 MiB, as readers of packs do, and gives all of them back.

@@ -195,12 +195,16 @@ fn what_is_lost_where_a_file_is_closed_is_an_error() {
     let report = place.path().join("report");
     fs::write(&report, "").expect("a file");
     let to_report = format!("verify --report {}", report.display());
+    let metrics = place.path().join("metrics");
+    let with_metrics =
+        format!("restore c3bc --metrics {} {}", metrics.display(), place.path().join("target").display());
     for (arguments, refused, said) in [
         ("cat c3bc/hello.txt", &out, "error: standard output: Disk quota exceeded"),
         ("export c3bc", &out, "error: standard output: Disk quota exceeded"),
         ("export c3bc --format zip", &out, "error: standard output: Disk quota exceeded"),
         ("ls --json c3bc", &out, "error: standard output: Disk quota exceeded"),
         ("snapshots", &out, "error: standard output: Disk quota exceeded"),
+        (&*with_metrics, &out, "error: standard output: Disk quota exceeded"),
         (&*to_report, &report, "report cannot be written: Disk quota exceeded"),
     ] {
         let ran = Command::new("strace")
@@ -221,4 +225,7 @@ fn what_is_lost_where_a_file_is_closed_is_an_error() {
         assert_eq!(ran.status.code(), Some(1), "{arguments}: {stderr}");
         assert!(stderr.contains(said), "{arguments}: {stderr}");
     }
+    let metrics = fs::read_to_string(&metrics).expect("metrics are written");
+    let is_failure = |line: &str| line.starts_with("kopia_rs_restore_exit_code{") && line.ends_with(" 1");
+    assert!(metrics.lines().any(is_failure), "the exit status is that of the command: {metrics}");
 }

@@ -39,7 +39,7 @@ pub(super) fn spelled_out(arguments: &[OsString]) -> Vec<OsString> {
 }
 
 /// Finds the command among the options of all commands.
-fn place_of_command(line: &[OsString]) -> Option<usize> {
+pub(super) fn place_of_command(line: &[OsString]) -> Option<usize> {
     let known = Args::command();
     let takes_value = |name: &str| {
         let is_alias = |arg: &clap::Arg| arg.get_all_aliases().is_some_and(|all| all.contains(&name));

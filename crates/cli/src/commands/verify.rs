@@ -1,6 +1,6 @@
 //! `verify [WHAT]...`: what can be restored, and what damage costs.
 
-mod metrics;
+pub(super) mod metrics;
 mod page;
 mod result;
 mod summary;

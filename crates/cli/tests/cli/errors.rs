@@ -323,6 +323,16 @@ fn metrics_tell_how_a_restore_ended() {
         let refused = metrics(&file);
         assert_eq!((&*refused["success"], &*refused["exit_code"]), ("0", "2"), "{refused:?}");
     }
+    // What is wrong with the command line itself, also in kopia's words.
+    for words in ["restore c3bc --frobnicate", "snapshot restore c3bc --dry-run", "restore c3bc ce6c"] {
+        restore("").run().exits(0);
+        assert_eq!(metrics(&file)["success{}"], "1");
+        let wrong = KopiaRs::golden("sources", words).arg("--metrics").arg(&file).arg(place.path("new"));
+        wrong.run().exits(2);
+        let wrong = metrics(&file);
+        assert_eq!((&*wrong["success"], &*wrong["exit_code"]), ("0", "2"), "{words}: {wrong:?}");
+        assert_eq!(wrong["error{class=\"Usage\"}"], "1", "{words}: {wrong:?}");
+    }
     assert_eq!(names(&place.path("")), ["partial", "restore.prom", "target"]);
 }
 
@@ -376,9 +386,13 @@ fn metrics_go_neither_into_a_repository_nor_through_links() {
     }
     assert_eq!((names(&copy.path()), names(&other.path())), before);
     assert_eq!(names(&place.path("")), ["link", "way"]);
-    for arguments in ["c3bc --dry-run", "c3bc ce6c"] {
-        let restore = KopiaRs::golden("sources", &format!("restore {arguments} --metrics"));
-        restore.arg(place.path("m")).arg(place.path("target")).run().exits(2);
+    // Nor where the command line is wrong, and it is not known which word is what.
+    let there = place.path("there");
+    fs::create_dir(&there).unwrap();
+    for file in [copy.path().join("x.prom"), other.path().join("x.prom"), there.join("x.prom")] {
+        let wrong = KopiaRs::new("restore c3bc --frobnicate --metrics").arg(&file).repository(&copy.path());
+        wrong.arg(&there).run().exits(2);
+        assert!(!file.exists(), "{}", file.display());
     }
 }
 

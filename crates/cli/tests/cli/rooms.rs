@@ -12,7 +12,7 @@ const ROOMS: [(&str, &[&str]); 11] = [
     ("args", &["terminal"]),
     ("error", &["terminal", "wording"]),
     ("session", &["args", "error", "terminal", "wording"]),
-    ("commands", &["args", "error", "session", "terminal", "wording"]),
+    ("commands", &["args", "error", "process", "session", "terminal", "wording"]),
     ("mover/account", &["terminal", "wording"]),
     ("mover/contract", &["args", "mover/account", "process", "session", "terminal"]),
     ("mover/job", &["error", "mover/account", "mover/contract", "process", "session", "terminal", "wording"]),

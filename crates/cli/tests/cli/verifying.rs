@@ -269,6 +269,7 @@ fn metrics_tell_also_of_a_run_without_a_result() {
         (none().repository(&nowhere).env("KOPIA_PASSWORD", "any"), 1, "NotFound"),
         (sources("nobody@nowhere:/x"), 1, "NotFound"),
         (none(), 2, "Usage"),
+        (sources("--frobnicate"), 2, "Usage"),
     ] {
         sources("").arg("--metrics").arg(&file).run().exits(0);
         assert!(fs::read_to_string(&file).unwrap().lines().any(|line| line.ends_with("} 1")));

@@ -11,9 +11,10 @@ use kopia_rs::diagnosis::Class;
 use super::beside;
 use crate::args::{self, Global};
 use crate::error::{Exit, Failure};
+use crate::process;
 use crate::terminal::metrics::RestoreMetrics;
 use crate::terminal::metrics_file::MetricsFile;
-use crate::terminal::output::log_line;
+use crate::terminal::output::{self, log_line};
 use crate::terminal::replace::{ELSEWHERE, is_same, refusal, refusal_by_any};
 use crate::terminal::signals::{self, Interrupt};
 
@@ -53,10 +54,10 @@ impl Metrics {
     ) -> Result<Exit, Failure> {
         let Some(file) = &args.metrics else { return restore(&Self::none()) };
         let whats = args.each();
-        if whats.len() > 1 {
-            return Err(Failure::usage("--metrics takes one WHAT: its file tells of one restore"));
-        }
-        let identity = whats.first().and_then(|what| identity(&what.what));
+        let identity = match &whats[..] {
+            [one] => identity(&one.what),
+            _ => None,
+        };
         let known = RestoreMetrics { identity, ..RestoreMetrics::default() };
         let gathered = Arc::new(Gathered { file: MetricsFile::new(file), known: Mutex::new(known) });
         let metrics = Self(Some(gathered.clone()));
@@ -71,7 +72,15 @@ impl Metrics {
             // The process ends, whether it can be written or not.
             let _ = at_signal.write(signals::status(signal), Some(Class::Stopped));
         });
-        let ended = restore(&metrics);
+        let at_panic = gathered.clone();
+        process::do_at_panic(move || {
+            let _ = at_panic.write(1, Some(Class::Other));
+        });
+        let ended = if whats.len() > 1 {
+            Err(Failure::usage("--metrics takes one WHAT: its file tells of one restore"))
+        } else {
+            restore(&metrics).and_then(written_out)
+        };
         let (exit_code, class) = match &ended {
             Ok(Exit::Complete) => (0, None),
             Ok(Exit::Partial) => (Exit::Partial.status(), gathered.known().class.or(Some(Class::Other))),
@@ -121,6 +130,18 @@ impl Metrics {
             add(&mut gathered.known());
         }
     }
+}
+
+/// Looks whether what was written to standard output got to its place, which changes the exit status.
+fn written_out(exit: Exit) -> Result<Exit, Failure> {
+    exit.after(output::check()).or_else(|failure| failure.unless_reader_left().map(|()| exit))
+}
+
+/// Writes that a command line could not be parsed.
+pub(crate) fn wrong_usage(seconds: f64) -> String {
+    let failure = Failure::usage("");
+    let (exit_code, class) = (failure.status(), Some(failure.class()));
+    RestoreMetrics { exit_code, class, seconds, ..RestoreMetrics::default() }.text()
 }
 
 /// Returns the identity that WHAT names, which is known even of what cannot be opened; the snapshot's own takes

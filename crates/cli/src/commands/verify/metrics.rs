@@ -9,6 +9,7 @@ use kopia_rs::diagnosis::Class;
 
 use super::summary::Summary;
 use crate::error::Failure;
+use crate::process;
 use crate::session::Choice;
 use crate::terminal::metrics_file::MetricsFile;
 use crate::terminal::output::log_line;
@@ -50,6 +51,11 @@ impl Metrics {
                 let _ = file.write(|seconds| failed(Class::Stopped, place.as_deref(), seconds));
             });
         }
+        if let (Some(file), place) = (file.clone(), place.clone()) {
+            process::do_at_panic(move || {
+                let _ = file.write(|seconds| failed(Class::Other, place.as_deref(), seconds));
+            });
+        }
         Ok(Self { file, place })
     }
 
@@ -71,6 +77,11 @@ impl Metrics {
         let Some(file) = &self.file else { return Ok(()) };
         file.write(text).map_err(|error| super::unwritten(file.path(), &error))
     }
+}
+
+/// Writes that a command line could not be parsed.
+pub(crate) fn wrong_usage(seconds: f64) -> String {
+    failed(Class::Usage, None, seconds)
 }
 
 /// Writes what is known of a run without a result.

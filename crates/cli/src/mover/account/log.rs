@@ -6,6 +6,8 @@
 //! asked for. It is given once, whoever is first: the restore itself, or the signal that ends it. None of the
 //! three waits for another whose disk is slow, once a signal ends the process.
 
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -54,6 +56,20 @@ impl JobLog {
     /// Sets the file that gets metrics at the end. Call only once it is known that it may be written.
     pub(crate) fn write_metrics_to(&self, file: &Path) {
         *self.metrics_file.lock().unwrap_or_else(PoisonError::into_inner) = Some(file.into());
+    }
+
+    /// Removes the file that is to get metrics, where something else restores: an old one goes on telling how an
+    /// earlier restore ended.
+    pub(crate) fn remove_metrics(&self) {
+        let file = self.metrics_file.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(file) = file else { return };
+        match fs::remove_file(&file) {
+            Ok(()) => self.info(&format!("the old metrics file {} is removed", file.display())),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => {
+                self.warn(&format!("the metrics file {} cannot be removed: {error}", file.display()));
+            }
+        }
     }
 
     /// Logs what is going on.

@@ -99,6 +99,7 @@ pub(super) fn hand_over(job: &Job<'_>, choice: &Choice) -> JobOutcome {
     let cannot = format!("{by} names {name}, which this build of kopia-rs cannot read");
     if job.environment.has(Variable::Fallback) {
         job.log.warn(&format!("{cannot}; the original script restores"));
+        job.log.remove_metrics();
         let trouble = dispatch::become_original(job.environment, &["restore".into()], job.log);
         return JobOutcome::failed(trouble.unable("run the original script"));
     }

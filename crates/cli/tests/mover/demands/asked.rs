@@ -251,6 +251,15 @@ fn m03_storage_that_nobody_knows_is_named_and_handed_over_only_on_request() {
     let (_, log) = handed_over(&pod, &job().additional(&["--x=A|B", "-y"])).expect("the script is run");
     assert!(log.contains("\nKOPIA_ADDITIONAL_ARGS=--x=A|B|VOLSYNC_ARG_SEP|-y\n"), "{log}");
     assert!(names(&pod.volume()).is_empty());
+    // Metrics of an earlier restore do not tell how the script's ended.
+    let metrics = pod.path("restore.prom");
+    fs::write(&metrics, "kopia_rs_restore_success 1\n").unwrap();
+    let backup = pod.job(APP).env("KOPIA_RS_FALLBACK", &script).arguments(&["mover", "backup"]);
+    handed_over(&pod, &backup.env("KOPIA_RS_METRICS_FILE", &metrics)).expect("the script is run");
+    assert!(metrics.exists(), "a backup is no restore");
+    let measured = job().env("KOPIA_RS_METRICS_FILE", &metrics);
+    handed_over(&pod, &measured).expect("the script is run");
+    assert!(!metrics.exists());
 }
 
 #[test]
