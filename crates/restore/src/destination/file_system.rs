@@ -1,8 +1,8 @@
-//! The file systems of which is known what they make of names.
+//! The file systems of which is known what they make of names and sizes.
 
 use std::os::fd::BorrowedFd;
 
-/// A kind of file system, as far as names go.
+/// A kind of file system, as far as names and sizes go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FileSystem {
     Fat,
@@ -36,6 +36,11 @@ impl FileSystem {
     pub(super) fn is_fat(self) -> bool {
         matches!(self, Self::Fat | Self::ExFat)
     }
+
+    /// Returns the size of its largest file in bytes, if it is one that files reach: FAT has 32 bits for it.
+    pub(super) fn largest_file(self) -> Option<u64> {
+        (self == Self::Fat).then_some(u64::from(u32::MAX))
+    }
 }
 
 #[cfg(test)]
@@ -58,6 +63,7 @@ mod tests {
         ] {
             numbers.iter().for_each(|number| assert_eq!(FileSystem::of_number(*number), kind, "{number:x}"));
             assert_eq!(kind.is_fat(), matches!(kind, Fat | ExFat));
+            assert_eq!(kind.largest_file(), (kind == Fat).then_some(4_294_967_295));
         }
     }
 }

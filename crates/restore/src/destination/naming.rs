@@ -1,4 +1,4 @@
-//! Which names a file system does not take.
+//! Which names, links and sizes a file system does not take.
 //!
 //! Most that are not made for Unix take no `:` or `?`. Which they are is known when one is refused.
 
@@ -98,6 +98,17 @@ fn foresee(
 
 /// The longest name that every file system takes, in bytes.
 const ODD: usize = 100;
+
+/// Returns the size in bytes of the largest file that the file system of a directory takes, where that is known
+/// from its kind.
+pub(crate) fn largest_file(directory: BorrowedFd<'_>) -> Option<u64> {
+    FileSystem::of(directory).largest_file()
+}
+
+/// Returns what [`refusal`] says of a file that is larger.
+pub(crate) fn too_large() -> Reason {
+    Reason::Unfit { what: Unfit::Size, error: Arc::new(Errno::FBIG.into()) }
+}
 
 #[cfg(test)]
 mod tests {

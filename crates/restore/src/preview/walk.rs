@@ -26,6 +26,7 @@ use crate::Options;
 use crate::destination::folding::Folding;
 use crate::destination::metadata::keep::Creator;
 use crate::destination::mounts::is_boundary;
+use crate::destination::naming::largest_file;
 use crate::destination::placeholder;
 use crate::destination::remove::Spared;
 use crate::space::{InTurn, Space};
@@ -44,6 +45,8 @@ pub(super) struct DryRun<'a, V> {
     folding: Folding,
     /// The nearest directory above a target that does not exist.
     ground: Option<OwnedFd>,
+    /// The size in bytes of the largest file that the target's file system takes, if it is known.
+    largest: Option<u64>,
     /// Whether the first difference ends it.
     pub(super) until_different: bool,
     /// The groups that this process may give its files to.
@@ -80,6 +83,7 @@ impl<'a, V: FnMut(&Change)> DryRun<'a, V> {
         let creator = existing.map_or_else(Creator::of_process, Creator::expected_in);
         let block = existing.and_then(|existing| rustix::fs::fstatvfs(existing).ok());
         let block = block.map_or(4096, |stat| stat.f_frsize);
+        let largest = existing.and_then(|existing| largest_file(existing.as_fd()));
         let free = existing.map(Space::free);
         let known = |amount: &u64| *amount < u64::MAX;
         let preview = Preview {
@@ -97,6 +101,7 @@ impl<'a, V: FnMut(&Change)> DryRun<'a, V> {
             creator,
             folding: Folding::foresee(path),
             ground,
+            largest,
             until_different: false,
             groups: groups.iter().map(|group| group.as_raw()).collect(),
             visit,

@@ -2,12 +2,14 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
+use kopia_format::directory::EntryKind;
+use kopia_repository::Entry;
 use rustix::fs::{Access, AtFlags, Stat, accessat};
 use rustix::io::Errno;
 
 use super::{DryRun, WalkedDir};
 use crate::destination::mounts::is_mounted;
-use crate::destination::naming::{Made, foresee_refusal};
+use crate::destination::naming::{Made, foresee_refusal, too_large};
 use crate::preview::Change;
 use crate::reason::{Operation, Reason};
 
@@ -19,6 +21,13 @@ impl<V: FnMut(&Change)> DryRun<'_, V> {
         }
         let ground = parent.attached.handle.as_deref().or(self.target.as_deref()).or(self.ground.as_ref())?;
         foresee_refusal(made, name, ground.as_fd())
+    }
+
+    /// Foresees that the target's file system does not take a file of this size.
+    pub(super) fn foresee_size(&self, entry: &Entry) -> Option<Reason> {
+        let is_too_large =
+            entry.kind() == EntryKind::File && self.largest.is_some_and(|largest| entry.size() > largest);
+        is_too_large.then(too_large)
     }
 }
 

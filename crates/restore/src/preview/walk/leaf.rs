@@ -26,10 +26,16 @@ impl<V: FnMut(&Change)> DryRun<'_, V> {
         };
         let candidates = Candidates::of(found.as_ref(), entry, self.options, self.creator);
         let frees = candidates.frees.unwrap_or(0);
+        // What is there of a file that is too large is not right either.
+        if matches!(candidates.existing, Some(ExistingPolicy::Replace | ExistingPolicy::Compare))
+            && let Some(reason) = self.foresee_size(entry)
+        {
+            return self.problem(path, reason);
+        }
         match (candidates.existing, &directory.attached.handle) {
             (None, _) | (_, None) => {
                 let made = if entry.kind() == EntryKind::Symlink { Made::Symlink } else { Made::File };
-                match self.foresee_refusal(directory, made, name) {
+                match self.foresee_refusal(directory, made, name).or_else(|| self.foresee_size(entry)) {
                     Some(reason) => self.problem(path, reason),
                     None => self.written(path, Action::Write, entry, 0),
                 }
@@ -80,6 +86,60 @@ impl<V: FnMut(&Change)> DryRun<'_, V> {
             self.problem(path, reason);
         } else {
             self.written(path, Action::Replace, entry, 0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::sync::Arc;
+
+    use kopia_codec::key::Password;
+    use kopia_repository::Repository;
+    use kopia_storage::MemoryStore;
+    use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
+    use rustix::fs::Mode;
+    use serde_json::json;
+
+    use super::*;
+    use crate::Options;
+    use crate::destination::DIRECTORY;
+
+    /// Makes an entry of 11 bytes, of this kind.
+    fn entry(kind: &str) -> Entry {
+        let mut writer = RepositoryWriter::new();
+        let object = writer.file(b"hello world");
+        writer.snapshot("app@host:/data", json!({"name": "f", "type": kind, "size": 11, "obj": object}));
+        let blobs = writer.finish().into_iter();
+        let store: MemoryStore = blobs.map(|(name, bytes)| (name.parse().unwrap(), bytes)).collect();
+        let repository = Repository::open(store, &Password::from(PASSWORD)).unwrap();
+        repository.snapshots().unwrap().iter().next().unwrap().root().unwrap()
+    }
+
+    #[test]
+    fn a_file_that_is_too_large_for_the_target_is_foreseen() {
+        let place = tempfile::tempdir().unwrap();
+        let handle = Arc::new(rustix::fs::open(place.path(), DIRECTORY, Mode::empty()).unwrap());
+        let (options, path) = (Options::default(), place.path().join("f"));
+        for (kind, largest, is_refused) in
+            [("f", Some(10), true), ("f", Some(11), false), ("f", None, false), ("s", Some(10), false)]
+        {
+            let entry = entry(kind);
+            for is_there in [false, true] {
+                if is_there {
+                    fs::write(&path, "another").unwrap();
+                }
+                let target = (place.path(), Some(handle.clone()));
+                let mut dry_run = DryRun::new(&options, target, |_: &Change| ());
+                dry_run.largest = largest;
+                dry_run.single(&entry, b"f");
+                let preview = dry_run.end();
+                let words: Vec<_> = preview.problems.iter().map(|problem| problem.reason.word()).collect();
+                let expected = if is_refused { (vec!["unfit_size"], 0) } else { (vec![], 1) };
+                assert_eq!((words, preview.written), expected, "{kind} {largest:?} {is_there}");
+            }
+            fs::remove_file(&path).unwrap();
         }
     }
 }
