@@ -276,7 +276,7 @@ pub enum Finding {
     },
     /// The target refuses this process.
     TargetRefused(Refusals),
-    /// The target's file system keeps none of the attributes that the snapshot has.
+    /// The target's file system keeps none of the attributes that the snapshot has, and refuses symbolic links.
     LosesAttributes {
         /// The target, or its nearest ancestor that exists.
         #[serde(serialize_with = "path")]

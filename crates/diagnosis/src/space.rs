@@ -132,28 +132,35 @@ impl FreeSpace {
     }
 }
 
-/// File systems without owners and modes of their own.
+/// File systems without owners, modes and symbolic links of their own.
 const WITHOUT_ATTRIBUTES: [&str; 5] = ["vfat", "msdos", "exfat", "fuse.exfat", "ntfs"];
 
 /// Those on which it is for a server, a driver or the options of the mount to keep them.
-const MAYBE_WITHOUT: [&str; 14] = [
+const MAYBE_WITHOUT: [&str; 19] = [
     "9p",
     "cifs",
+    // davfs2 and others that do not say what they are.
+    "fuse",
     "fuse.blobfuse",
     "fuse.blobfuse2",
+    "fuse.curlftpfs",
     "fuse.gcsfuse",
     "fuse.goofys",
+    "fuse.gvfsd-fuse",
     "fuse.mountpoint-s3",
     "fuse.rclone",
     "fuse.s3fs",
     "fuse.sshfs",
+    "fuse.vmhgfs-fuse",
     "fuseblk",
     "ntfs3",
     "smb3",
     "smbfs",
+    "vboxsf",
 ];
 
-/// Looks whether a target lies in a file system that is known to lose attributes, and nothing but them.
+/// Looks whether a target lies in a file system that is known to lose attributes and links, and nothing but
+/// them.
 pub fn loses_attributes(path: &LocalPath) -> Option<Finding> {
     let mount = path.mount.as_ref()?;
     let file_system = &*mount.file_system;
@@ -234,9 +241,15 @@ mod tests {
             assert_eq!(finding.weight(), crate::Weight::Note);
             Some(finding.fact())
         };
-        let fact = |verb| Some(format!("/ lies in a file system ({verb} no owners, modes and special bits"));
-        assert_eq!(found("vfat"), fact("vfat) that keeps"));
-        assert_eq!(found("cifs"), fact("cifs) that may keep"));
+        let fact = |keeps, takes| {
+            let bits = "no owners, modes and special bits";
+            Some(format!("/ lies in a file system ({keeps} {bits}, and {takes} symbolic links"))
+        };
+        assert_eq!(found("vfat"), fact("vfat) that keeps", "refuses"));
+        for may_refuse in ["cifs", "fuseblk", "fuse.rclone", "fuse.gvfsd-fuse", "fuse", "vboxsf"] {
+            let keeps = format!("{may_refuse}) that may keep");
+            assert_eq!(found(may_refuse), fact(&keeps, "may refuse"));
+        }
         assert_eq!(found("ext4"), None);
     }
 

@@ -107,11 +107,11 @@ impl Finding {
                 format!("the snapshot needs {needed} inodes, and {target} has {free} free")
             }
             Self::LosesAttributes { target, file_system, maybe } => {
-                let verb = if *maybe { "may keep" } else { "keeps" };
+                let (keeps, takes) = if *maybe { ("may keep", "may refuse") } else { ("keeps", "refuses") };
                 let target = target.display();
                 format!(
-                    "{target} lies in a file system ({file_system}) that {verb} no owners, modes and \
-                     special bits"
+                    "{target} lies in a file system ({file_system}) that {keeps} no owners, modes and \
+                     special bits, and {takes} symbolic links"
                 )
             }
             Self::FoldsNames { target, by_case, by_form } => {
@@ -203,7 +203,9 @@ impl Finding {
                 )
             }
             Self::LosesAttributes { .. } => {
-                "all bytes are restored, and what could not be set is counted and said".into()
+                "the bytes of all files are restored; what could not be set is counted, and links that are \
+                 refused are named"
+                    .into()
             }
             Self::Losses { .. } => {
                 let degraded = audience.option("--degraded");
