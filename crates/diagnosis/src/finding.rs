@@ -296,6 +296,18 @@ pub enum Finding {
         /// Those that look the same and differ only in their Unicode normalization form.
         by_form: bool,
     },
+    /// The target's file system cannot hold some entries as they are.
+    UnfitEntries {
+        /// The target.
+        #[serde(serialize_with = "path")]
+        target: PathBuf,
+        /// How many names, links and files it refuses or takes for others.
+        entries: u64,
+        /// Whether there are more, or entries below them.
+        more: bool,
+        /// The first of them, and why.
+        example: String,
+    },
     /// The target cannot be written to, because its file system is mounted read-only.
     ReadOnlyTarget {
         /// The target, or its nearest ancestor that exists.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use kopia_format::directory::EntryKind;
 use kopia_repository::Entry;
-use kopia_restore::FoldedNames;
+use kopia_restore::{Existing, FoldedNames, Options, Problem, Reason};
 use rustix::fs::{StatVfs, StatVfsMountFlags};
 use serde::Serialize;
 
@@ -190,11 +190,34 @@ pub fn target(target: &Path, needs: Option<Needs>) -> Vec<Finding> {
     }
     findings.extend(needs.iter().flat_map(|needs| room.lacks(*needs)));
     findings.extend(loses_attributes(&place));
-    let FoldedNames { by_case, by_form } = kopia_restore::folded_names(target);
-    if by_case || by_form {
-        findings.push(Finding::FoldsNames { target: room.path, by_case, by_form });
-    }
+    findings.extend(folds_names(room.path, kopia_restore::folded_names(target)));
     findings
+}
+
+fn folds_names(target: PathBuf, FoldedNames { by_case, by_form }: FoldedNames) -> Option<Finding> {
+    (by_case || by_form).then_some(Finding::FoldsNames { target, by_case, by_form })
+}
+
+/// Looks whether the file system of a target can hold all entries of a snapshot, as the dry run of a restore
+/// does: whether it takes their names, links and sizes, and no name for that of another entry.
+///
+/// All directories of the snapshot are read for that, and no file, also none of the target's. Whatever else
+/// keeps an entry from being restored is left to the dry run.
+pub fn unfit_entries(target: &Path, entry: &Entry) -> Option<Finding> {
+    let mut options = Options::default();
+    // So that nothing is compared.
+    options.existing = Existing::Overwrite;
+    let preview = kopia_restore::preview(entry, target, &options, |_| ()).ok()?;
+    let is_unfit =
+        |problem: &&Problem| matches!(problem.reason, Reason::Unfit { .. } | Reason::NameTaken { .. });
+    let mut unfit = preview.problems.iter().filter(is_unfit);
+    let example = unfit.next()?.to_string();
+    Some(Finding::UnfitEntries {
+        target: target.into(),
+        entries: 1 + unfit.count() as u64,
+        more: preview.problem_count > preview.problems.len() as u64,
+        example,
+    })
 }
 
 #[cfg(test)]
@@ -251,6 +274,20 @@ mod tests {
             assert_eq!(found(may_refuse), fact(&keeps, "may refuse"));
         }
         assert_eq!(found("ext4"), None);
+    }
+
+    #[test]
+    fn what_folds_names_is_found() {
+        let found = |by_case, by_form| {
+            let finding = folds_names("/t".into(), FoldedNames { by_case, by_form })?;
+            assert_eq!(finding.weight(), crate::Weight::Note);
+            Some(finding)
+        };
+        assert_eq!(found(false, false), None);
+        for (by_case, by_form) in [(true, false), (false, true), (true, true)] {
+            let expected = Finding::FoldsNames { target: "/t".into(), by_case, by_form };
+            assert_eq!(found(by_case, by_form), Some(expected));
+        }
     }
 
     #[test]

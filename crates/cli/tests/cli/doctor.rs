@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use kopia_testkit::damage::{self, RepositoryCopy, copy_repository};
+use kopia_testkit::writer::RepositoryWriter;
 use kopia_testkit::{faults, golden};
 use serde_json::{Value, json};
 
@@ -723,6 +724,44 @@ fn packs_that_are_not_there_are_named() {
     assert_eq!(finding["example"], *gone.id);
     assert!(finding["contents"].as_u64() > Some(0));
     ran.says(&["1 pack that indexes name is not there", "another copy", "kopia-rs verify"]);
+}
+
+/// Whoever asks doctor first learns what the dry run and the restore say, and ends as they do.
+#[test]
+fn what_the_target_cannot_hold_is_foreseen() {
+    let place = Place::new();
+    let [repository, target] = ["repository", "target"].map(|name| place.path(name));
+    let mut writer = RepositoryWriter::new();
+    let file = writer.file(b"x");
+    // Japanese names of NTFS have up to three bytes for each letter.
+    let long = "名".repeat(86);
+    let [fits, refused] = ["fits", &long]
+        .map(|name| json!({"name": name, "type": "f", "mode": "0644", "size": 1, "obj": file}));
+    let inner = writer.directory(&[fits.clone(), refused]);
+    let sub = json!({"name": "sub", "type": "d", "mode": "0755", "obj": inner});
+    let root = writer.directory(&[fits, sub]);
+    writer.snapshot("app@host:/data", json!({"name": "data", "type": "d", "mode": "0755", "obj": root}));
+    writer.finish_in(&repository).expect("a repository");
+    let run = |arguments: &str| KopiaRs::written(&repository, arguments).arg(&target).run();
+    let why = format!("sub/{long}: the target's file system does not take a name of this length");
+    for is_there in [false, true] {
+        if is_there {
+            fs::create_dir_all(target.join("sub")).expect("folders");
+            fs::write(target.join("fits"), "another").expect("written");
+        }
+        let ran = run("doctor latest --json --target").exits(3);
+        let json = ran.json();
+        let findings = json["findings"].as_array().expect("a list");
+        let finding = findings.iter().find(|finding| finding["kind"] == "unfitEntries").expect("found");
+        assert_eq!((&finding["entries"], &finding["more"]), (&json!(1), &json!(false)));
+        assert_eq!((&finding["weight"], &finding["class"]), (&json!("problem"), &json!("unsupported")));
+        assert!(finding["example"].as_str().is_some_and(|example| example.starts_with(&why)), "{finding}");
+        assert!(line(&ran, "error: ").contains(&format!("1 entry of the snapshot, such as {why}")));
+        assert_eq!(target.exists(), is_there);
+        run("restore latest --dry-run").exits(3).says(&[&why]);
+    }
+    run("doctor latest/fits --json --target").exits(0);
+    run("restore latest").exits(3).says(&[&why]);
 }
 
 /// Other things may lie beside the blobs, and only who may not read a blob is told whose it is.

@@ -32,7 +32,9 @@ impl Finding {
             // Servers refuse requests whose time is not theirs.
             Self::ClockSkew { .. } => Class::AccessDenied,
             Self::NoSpace { .. } | Self::NoFiles { .. } => Class::Full,
-            Self::LosesAttributes { .. } | Self::FoldsNames { .. } => Class::Unsupported,
+            Self::LosesAttributes { .. } | Self::FoldsNames { .. } | Self::UnfitEntries { .. } => {
+                Class::Unsupported
+            }
             Self::Failed { class, .. } => *class,
         }
     }

@@ -118,6 +118,11 @@ impl Finding {
                 let (target, what) = (target.display(), folded(*by_case, *by_form));
                 format!("{target} lies in a file system in which {what} are one")
             }
+            Self::UnfitEntries { target, entries, more, example } => {
+                let least = if *more { "at least " } else { "" };
+                let (target, entries) = (target.display(), count(*entries, "entry", "entries"));
+                format!("{target} cannot hold {least}{entries} of the snapshot, such as {example}")
+            }
             Self::ReadOnlyTarget { target } => {
                 format!("{} lies in a file system that is mounted read-only", target.display())
             }
@@ -205,6 +210,10 @@ impl Finding {
             Self::LosesAttributes { .. } => {
                 "the bytes of all files are restored; what could not be set is counted, and links that are \
                  refused are named"
+                    .into()
+            }
+            Self::UnfitEntries { .. } => {
+                "all others are restored; `restore --dry-run` names these, and a tar of `export` holds them"
                     .into()
             }
             Self::Losses { .. } => {

@@ -119,6 +119,9 @@ impl Report {
             self.is_fatal |= finding.weight() == Weight::Problem;
             self.findings.push(finding);
         }
+        // The restore would run to its end.
+        let unfit = self.found.as_ref().and_then(|found| space::unfit_entries(target, &found.entry));
+        self.findings.extend(unfit);
         self.target = space::FreeSpace::of(target);
     }
 
