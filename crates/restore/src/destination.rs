@@ -28,6 +28,7 @@ pub(crate) mod outside;
 pub(crate) mod partial;
 pub(crate) mod placeholder;
 pub(crate) mod remove;
+pub(crate) mod reserved;
 pub(crate) mod staging;
 pub(crate) mod target;
 

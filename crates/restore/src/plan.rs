@@ -138,7 +138,8 @@ impl<'a> Planner<'a> {
             There::default()
         });
         let left = there.left.as_ref().map_or(Leftover::Nothing, |left| left.of(name, root.kind()));
-        match there.found(&self.context, name, root, left) {
+        let refusal = self.context.destination.and_then(|destination| destination.reserved.refusal(name));
+        match refusal.map_or_else(|| there.found(&self.context, name, root, left), Err) {
             Ok(found) => {
                 // kopia names placeholders after entries of snapshots, whose names are UTF-8.
                 directory.set_placeholders(

@@ -10,6 +10,8 @@ pub(super) enum FileSystem {
     /// A share of Windows or of something like it.
     Share,
     Apple,
+    /// One that hands names on to a program or another system: FUSE, 9p, VirtualBox.
+    Foreign,
     /// One whose directories may have the flag that makes them case-insensitive.
     Flagged,
     Other,
@@ -28,6 +30,7 @@ impl FileSystem {
             0x2011_bab0 => Self::ExFat,
             0xff53_4d42 | 0xfe53_4d42 | 0x517b => Self::Share,
             0x4244 | 0x482b => Self::Apple,
+            0x6573_5546 | 0x0102_1997 | 0x786f_4256 => Self::Foreign,
             0xef53 | 0xf2f5_2010 | 0x0102_1994 => Self::Flagged,
             _ => Self::Other,
         }
@@ -56,6 +59,7 @@ mod tests {
             // cifs, as a signed number too; smb2; smbfs.
             (&[0xff53_4d42, 0xff53_4d42_u32 as i32 as u64, 0xfe53_4d42, 0x517b], Share),
             (&[0x4244, 0x482b], Apple),
+            (&[0x6573_5546, 0x0102_1997, 0x786f_4256], Foreign),
             // ext4, f2fs, tmpfs.
             (&[0xef53, 0xf2f5_2010, 0x0102_1994], Flagged),
             // xfs, btrfs, nfs.

@@ -17,6 +17,7 @@ use crate::destination::directory::Directory;
 use crate::destination::existing::look_into;
 use crate::destination::folding::Folding;
 use crate::destination::metadata::probe::ProbedDefaults;
+use crate::destination::reserved::Reserved;
 use crate::destination::staging::Staging;
 use crate::destination::target::Target;
 use crate::kept::Keeping;
@@ -49,6 +50,8 @@ pub(crate) struct Shared<'a> {
     pub(crate) open_files: OpenFiles,
     /// Which names are one in the target.
     pub(crate) folding: Folding,
+    /// Which names the target takes for something else.
+    pub(crate) reserved: Reserved,
     pub(crate) bytes: Bytes,
     /// How many bytes one read has, where there are as many side by side.
     pub(crate) read_at_least: u64,
@@ -95,6 +98,7 @@ impl<'a> Shared<'a> {
             room: Room::new(options),
             defaults,
             folding: Folding::probe(staging.handle()),
+            reserved: Reserved::probe(staging.handle()),
             open_files,
             bytes,
             opened_up: Mutex::default(),
@@ -118,6 +122,7 @@ impl<'a> Shared<'a> {
                 target: self.target,
                 staging: self.staging,
                 defaults: self.defaults,
+                reserved: self.reserved,
                 room: &self.room,
                 incomplete: &self.incomplete,
                 directories: directories / (workers + 1),

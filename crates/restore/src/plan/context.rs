@@ -14,6 +14,7 @@ use crate::destination::folding::Folding;
 use crate::destination::metadata::Attributes;
 use crate::destination::metadata::keep::Creator;
 use crate::destination::metadata::probe::ProbedDefaults;
+use crate::destination::reserved::Reserved;
 use crate::destination::staging::Staging;
 use crate::destination::target::Target;
 use crate::destination::{handles, is_fatal};
@@ -49,6 +50,8 @@ pub(crate) struct Destination<'a> {
     pub(crate) target: &'a Target,
     pub(crate) staging: &'a Staging,
     pub(crate) defaults: ProbedDefaults,
+    /// Which names the target takes for something else.
+    pub(crate) reserved: Reserved,
     pub(crate) room: &'a Room,
     /// Where what is replaced is kept, if it is to be.
     pub(crate) kept: Option<&'a Keeping>,

@@ -10,6 +10,7 @@ use kopia_repository::tree::{Problem, Visitor, Walked};
 use kopia_repository::{Defect, Entry, Error, Trail};
 use rustix::fs::Stat;
 
+use super::context::Destination;
 use super::items::Chore;
 use super::{NOT_KEPT, Planner, There, attributes_of};
 use crate::decide::extra_names::ExtraNames;
@@ -184,15 +185,19 @@ impl Planner<'_> {
         if self.context.stopped() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
-    /// Returns whether an entry has the name of the unfinished directory, which the file with its notes has as
-    /// well: a snapshot must not write these. Reports it then.
+    /// Returns whether an entry must not be made by its name, and reports it then: it is that of the unfinished
+    /// directory, which the file with its notes has as well, or means something else to the target.
     fn is_taken(&self, directory: &Arc<Directory>, entry: &Entry) -> bool {
-        let is_own = |name: &str| entry.name().eq_ignore_ascii_case(name);
-        let destination = self.context.destination.filter(|_| directory.parent.is_none());
-        let is_taken = destination.is_some_and(|destination| is_own(destination.staging.name()));
-        if is_taken {
-            let (path, reason) = (directory.path_of(entry.name()), Reason::NameTaken { by: None });
-            self.context.tally.lost(path, reason, entry.entries_below());
+        let Some(Destination { staging, reserved, .. }) = self.context.destination else { return false };
+        let is_own = directory.parent.is_none() && entry.name().eq_ignore_ascii_case(staging.name());
+        let reason = if is_own {
+            Some(Reason::NameTaken { by: None })
+        } else {
+            reserved.refusal(entry.name().as_bytes())
+        };
+        let is_taken = reason.is_some();
+        if let Some(reason) = reason {
+            self.context.tally.lost(directory.path_of(entry.name()), reason, entry.entries_below());
         }
         is_taken
     }

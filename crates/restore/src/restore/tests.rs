@@ -9,6 +9,11 @@ use kopia_storage::MemoryStore;
 use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
 use serde_json::json;
 
+use super::{Begun, begin, put_in_place, work};
+use crate::destination::reserved::Reserved;
+use crate::destination::target::Target;
+use crate::execute::Shared;
+use crate::tally::Tally;
 use crate::testing::served;
 use crate::{Attribute, Observer, Options, preview, restore, restore_observed};
 
@@ -100,4 +105,63 @@ fn nothing_is_said_of_attributes_that_nobody_asks_for() {
     let inner = entry.at("f").unwrap();
     assert!(!inner.is_guessed());
     assert!(restore(&inner, place.path().join("f"), &Options::default()).unwrap().notes.is_empty());
+}
+
+/// As [`restore`](restore()), into a target that takes such names for something else. Returns the problems.
+fn restore_where(reserved: Reserved, entry: &Entry, target: &Path) -> Vec<(String, &'static str)> {
+    let options = Options::default();
+    let target = Target::open(entry, target).unwrap();
+    let Begun { staging, incomplete, .. } = begin(entry, &target, &options).unwrap();
+    let tally = Tally::new(&());
+    let shared = Shared::new(entry.repository(), &options, &tally, &target, &staging, incomplete);
+    let mut shared = shared.unwrap();
+    shared.reserved = reserved;
+    target.set_usual_mode(shared.defaults.directory_mode());
+    let merge = work(&shared, entry).unwrap();
+    put_in_place(entry, &shared, &merge).unwrap().unwrap();
+    drop(shared);
+    tally.finish().problems.into_iter().map(|problem| (problem.path, problem.reason.word())).collect()
+}
+
+#[test]
+fn names_that_the_target_takes_for_something_else_are_refused() {
+    let place = tempfile::tempdir().unwrap();
+    let mut writer = RepositoryWriter::new();
+    let object = writer.file(b"text");
+    let file = |name: &str| json!({"name": name, "type": "f", "mode": "0644", "size": 4, "obj": object});
+    let inner = writer.directory(&[file("x"), file("y\\z")]);
+    let directory = |name: &str| json!({"name": name, "type": "d", "mode": "0755", "obj": inner});
+    let listed = writer.directory(&[file("..\\x"), file("a"), file("a:b"), directory("c:d"), directory("e")]);
+    writer.snapshot("app@host:/data", json!({"name": "data", "type": "d", "mode": "0755", "obj": listed}));
+    writer.snapshot("app@host:/file", file("a:b"));
+    let blobs = writer.finish().into_iter();
+    let store: MemoryStore = blobs.map(|(name, bytes)| (name.parse().unwrap(), bytes)).collect();
+    let repository = Repository::open(store, &Password::from(PASSWORD)).unwrap();
+    let snapshots = repository.snapshots().unwrap();
+    let root = |path: &str| {
+        let found = snapshots.iter().find(|snapshot| snapshot.source().to_string().ends_with(path));
+        found.unwrap().root().unwrap()
+    };
+    let (tree, single) = (root("/data"), root("/file"));
+    for (backslash, colon) in [(false, false), (true, false), (false, true), (true, true)] {
+        let reserved = Reserved { backslash, colon };
+        let target = place.path().join(format!("{backslash} {colon}"));
+        let refused: Vec<_> = [("..\\x", backslash), ("a:b", colon), ("c:d", colon), ("e/y\\z", backslash)]
+            .into_iter()
+            .filter_map(|(path, is_refused)| is_refused.then(|| (path.to_owned(), "unfit_name")))
+            .collect();
+        assert_eq!(restore_where(reserved, &tree, &target), refused);
+        for (path, is_there) in [
+            ("a", true),
+            ("e/x", true),
+            ("..\\x", !backslash),
+            ("e/y\\z", !backslash),
+            ("a:b", !colon),
+            ("c:d/x", !colon),
+        ] {
+            assert_eq!(target.join(path).exists(), is_there, "{path} {reserved:?}");
+        }
+        let problems = restore_where(reserved, &single, &target.join("e"));
+        assert_eq!((problems.len(), target.join("e/a:b").exists()), (usize::from(colon), !colon));
+    }
 }

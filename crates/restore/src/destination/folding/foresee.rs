@@ -71,7 +71,7 @@ impl Folding {
         let (case, form) = match kind {
             FileSystem::Fat | FileSystem::ExFat | FileSystem::Share => (Case::Simple, Form::None),
             FileSystem::Apple => (Case::Simple, Form::Apple),
-            FileSystem::Flagged | FileSystem::Other => (Case::None, Form::None),
+            FileSystem::Foreign | FileSystem::Flagged | FileSystem::Other => (Case::None, Form::None),
         };
         Self { case, form }
     }
