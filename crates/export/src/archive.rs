@@ -2,13 +2,20 @@
 
 use std::io;
 
+use kopia_repository::Defect;
+
 use crate::batch::Meta;
 
 /// An archive that is being written, entry by entry.
 pub(crate) trait Archive {
-    /// Returns how many bytes a path may have, that of a directory without the `/` at its end.
-    fn longest_path(&self) -> usize {
-        usize::MAX
+    /// Returns why a path cannot stand in it, that of a directory without the `/` at its end.
+    fn refusal(&self, _path: &str) -> Option<Defect> {
+        None
+    }
+
+    /// Returns whether programs on other systems than Unix take a name in it for something else.
+    fn is_foreign(&self, _name: &str) -> bool {
+        false
     }
 
     /// Writes a directory.

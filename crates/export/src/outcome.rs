@@ -42,6 +42,9 @@ pub struct Outcome {
     /// Entries whose names were not UTF-8 when they were backed up: U+FFFD stands for what kopia did not
     /// keep.
     pub names: u64,
+    /// Entries of a zip whose names have `\` or `:`. Unix has them as they are; programs on Windows take the
+    /// one for what divides names, and the other for the end of a drive, or for a stream.
+    pub foreign_names: u64,
     /// Files that stand for others, which the snapshot does not have: `kopia snapshot fix` could not read
     /// them, or `kopia restore --shallow` did not restore them before they were backed up.
     pub stub_count: u64,

@@ -63,13 +63,13 @@ impl<'s, 'a, 'w> Writer<'s, 'a, 'w> {
     }
 
     fn item(&mut self, batch: &Batch, item: &Item) -> Result<()> {
-        let limit = self.archive.longest_path();
+        if let Item::Directory(meta) | Item::Symlink(meta, _) | Item::File(meta, _) | Item::Begin(meta, _) =
+            item
+            && let Some(defect) = self.archive.refusal(&meta.path)
+        {
+            return self.problem(problem(meta, defect), 0);
+        }
         match item {
-            Item::Directory(meta) | Item::Symlink(meta, _) | Item::File(meta, _) | Item::Begin(meta, _)
-                if meta.path.len() > limit =>
-            {
-                return self.problem(problem(meta, Defect::LongPath { limit }), 0);
-            }
             Item::Directory(meta) => {
                 self.archive.directory(meta).map_err(output)?;
                 self.outcome.directories += 1;
@@ -206,6 +206,7 @@ impl<'s, 'a, 'w> Writer<'s, 'a, 'w> {
     fn note_name(&mut self, meta: &Meta) {
         let name = meta.path.rsplit('/').next().unwrap_or_default();
         self.outcome.names += u64::from(name.contains('\u{fffd}'));
+        self.outcome.foreign_names += u64::from(self.archive.is_foreign(name));
     }
 
     fn problem(&mut self, problem: Problem, below: u64) -> Result<()> {

@@ -10,11 +10,14 @@
 use std::collections::VecDeque;
 use std::io::{self, BufWriter, Write};
 
+use kopia_repository::Defect;
+
 use crate::archive::Archive;
 use crate::batch::Meta;
 use crate::compress::{Codec, LAST_BLOCK, Packed, Pending, Pool};
 use record::{Method, Record};
 
+mod names;
 mod record;
 mod time;
 
@@ -34,8 +37,8 @@ const STORED: u64 = 64;
 /// How many bytes are written at once.
 const BUFFER: usize = 256 << 10;
 
-/// The longest path in bytes.
-pub(crate) const LONGEST_PATH: usize = u16::MAX as usize;
+/// The longest path in bytes, without the `/` that a directory's has at its end.
+const LONGEST_PATH: usize = u16::MAX as usize - 1;
 
 /// A zip archive that is being written.
 pub(crate) struct Zip<W: Write> {
@@ -202,8 +205,15 @@ impl<W: Write> Zip<W> {
 }
 
 impl<W: Write> Archive for Zip<W> {
-    fn longest_path(&self) -> usize {
-        LONGEST_PATH - 1
+    fn refusal(&self, path: &str) -> Option<Defect> {
+        if path.len() > LONGEST_PATH {
+            return Some(Defect::LongPath { limit: LONGEST_PATH });
+        }
+        names::leads_out(path).then_some(Defect::LeadsOut)
+    }
+
+    fn is_foreign(&self, name: &str) -> bool {
+        names::is_foreign(name)
     }
 
     fn directory(&mut self, meta: &Meta) -> io::Result<()> {

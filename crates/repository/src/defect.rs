@@ -64,6 +64,9 @@ pub enum Defect {
         /// How many bytes a path may have.
         limit: usize,
     },
+    /// Where `\` divides names, as on Windows, its path would lead out of the folder that an archive of this kind
+    /// is unpacked in.
+    LeadsOut,
     /// It has no pieces although its entry says that it has bytes.
     NoPieces,
     /// It has another length than its entry says.
@@ -106,6 +109,7 @@ impl Defect {
             Self::LongTarget => "long_link_target",
             Self::LinkTarget => "bad_link_target",
             Self::LongPath { .. } => "long_path",
+            Self::LeadsOut => "leads_out",
             Self::NoPieces => "no_pieces",
             Self::Length { .. } => "wrong_length",
             Self::ContentLength { .. } => "wrong_content_length",
@@ -165,6 +169,9 @@ impl fmt::Display for Defect {
             Self::LongTarget => f.write_str("it is a link whose target is too long"),
             Self::LinkTarget => f.write_str("it is a link whose target is empty or has a NUL byte"),
             Self::LongPath { limit } => write!(f, "its path has more than {limit} bytes"),
+            Self::LeadsOut => f.write_str(
+                "its path would lead out of the folder that a zip is unpacked in on Windows; a tar can hold it",
+            ),
             Self::NoPieces => f.write_str("it has no pieces"),
             Self::Length { found, stated } => write!(f, "it has {found} bytes, its entry says {stated}"),
             Self::ContentLength { content, found, stated } => {

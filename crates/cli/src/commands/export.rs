@@ -125,6 +125,13 @@ pub(super) fn run(
         let names = count(outcome.names, "name was", "names were");
         session.note(&format!("{names} not UTF-8 when backed up; U+FFFD stands for what kopia did not keep"));
     }
+    if outcome.foreign_names > 0 {
+        let names = count(outcome.foreign_names, "name has", "names have");
+        session.note(&format!(
+            "{names} \\ or :, which programs that unpack a zip on Windows take for folders or drives, or \
+             change; a tar keeps such names"
+        ));
+    }
     if !args.no_root_attributes && selections.iter().any(|selection| selection.entry.is_guessed()) {
         session.note(&format!("owner, permissions and time of the root are not known: {UNTOLD}"));
     }

@@ -210,3 +210,23 @@ fn a_signal_leaves_no_file_behind() {
     assert_eq!(output.status.code(), Some(130), "{said}");
     assert!(said.contains("error: stopped by SIGINT; the archive is not whole"), "{said}");
 }
+
+#[test]
+fn names_that_windows_takes_for_something_else_are_noted_in_a_zip() {
+    let place = Place::new();
+    let repository = place.path("repository");
+    let mut writer = RepositoryWriter::new();
+    let text = writer.file(b"text");
+    let file = |name: &str| json!({"name": name, "type": "f", "mode": "0644", "size": 4, "obj": text});
+    let root = writer.directory(&[file("a:b"), file("..\\x")]);
+    writer.snapshot("app@host:/data", json!({"name": "data", "type": "d", "mode": "0755", "obj": root}));
+    writer.finish_in(&repository).expect("a repository");
+    let export =
+        |archive: &str| KopiaRs::written(&repository, "export latest --json").arg(place.path(archive)).run();
+    let ran = export("x.zip").exits(3).says(&["note: 1 name has \\ or :", "would lead out of the folder"]);
+    let problem = &ran.json()["problems"][0];
+    assert_eq!((&problem["path"], &problem["reason"]), (&json!("..\\x"), &json!("leads_out")));
+    assert_eq!((&ran.json()["foreignNames"], &problem["class"]), (&json!(1), &json!("unsupported")));
+    let ran = export("x.tar").exits(0);
+    assert_eq!((&ran.json()["foreignNames"], &ran.json()["files"]), (&json!(0), &json!(2)));
+}

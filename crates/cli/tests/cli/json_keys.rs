@@ -101,8 +101,8 @@ fn no_key_of_an_export_is_gone() {
     let place = Place::new();
     demand(
         sources("export c3bc").arg(place.path("x.tar")),
-        "archiveBytes bytes files folders format madeWithFailedFiles names object path problemCount problems seconds \
-         snapshot.id snapshot.source snapshot.startTime stubCount stubs symlinks target",
+        "archiveBytes bytes files folders foreignNames format madeWithFailedFiles names object path problemCount \
+         problems seconds snapshot.id snapshot.source snapshot.startTime stubCount stubs symlinks target",
     );
     demand(
         sources("export c3bc --dry-run"),

@@ -9,7 +9,7 @@ use kopia_testkit::tree::{Compare, Entry as Line, Kind, Tree, compare};
 use kopia_testkit::writer::RepositoryWriter;
 use serde_json::{Value, json};
 
-use crate::common::{Place, QUIET, assert_same, exported, options, read_by, untar};
+use crate::common::{Place, QUIET, assert_same, exported, file, folder, options, read_by, untar};
 
 /// Writes what Python's tarfile and zipfile read, as the lines of golden trees.
 const PYTHON: &str = include_str!("readers.py");
@@ -233,6 +233,28 @@ fn unzip_unpacks_names_bytes_modes_and_links() {
         Tree::new(tree.entries().iter().filter(is_kept).map(line).collect())
     };
     assert_same(&without_times(&expected), &without_times(&found), "zip");
+}
+
+#[test]
+fn what_would_lead_out_of_a_folder_on_windows_is_in_no_zip_and_named() {
+    let place = Place::new();
+    let root = place.root(RepositoryWriter::new(), |writer| {
+        let text = writer.file(b"text");
+        let file = |name: &str| file(name, &text, 4);
+        let inner = writer.directory(&[file("..\\..\\x"), file("in\\side"), file("plain")]);
+        let outer = writer.directory(&[file("y")]);
+        let entries = [file("C:\\x"), file("a:b"), folder("..\\d", &outer), folder("d", &inner)];
+        folder("data", &writer.directory(&entries))
+    });
+    let (archive, outcome) = exported(&root, &options(Format::Zip));
+    let mut left_out: Vec<_> = outcome.problems.iter().map(|problem| &*problem.path).collect();
+    left_out.sort_unstable();
+    assert_eq!(left_out, ["..\\d", "..\\d/y", "C:\\x", "d/..\\..\\x"]);
+    assert!(outcome.problems.iter().all(|problem| problem.defect.word() == "leads_out"));
+    assert_eq!((outcome.files, outcome.problem_count, outcome.foreign_names), (3, 4, 2));
+    assert!(!archive.windows(3).any(|bytes| bytes == b"..\\"));
+    let (_, outcome) = exported(&root, &options(Format::Tar));
+    assert_eq!((outcome.files, outcome.problem_count, outcome.foreign_names), (6, 0, 0));
 }
 
 #[test]

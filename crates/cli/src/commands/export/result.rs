@@ -41,6 +41,8 @@ pub(super) struct Json<'a> {
     problems: Vec<serde_json::Value>,
     /// Names that were not UTF-8 when they were backed up.
     names: u64,
+    /// Names in a zip that Windows takes for something else.
+    foreign_names: u64,
     /// What --include and --exclude do not take.
     left_out: u64,
     /// Files that stand for others.
@@ -126,6 +128,7 @@ pub(super) fn json<'a>(
         problem_count: outcome.problem_count,
         problems: problems.iter().map(line).collect(),
         names: outcome.names,
+        foreign_names: outcome.foreign_names,
         left_out: outcome.left_out,
         stub_count: outcome.stub_count,
         stubs: outcome.stubs.iter().map(|found| stubs::Json::new(&found.path, &found.stub)).collect(),
