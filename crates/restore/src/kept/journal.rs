@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::os::fd::BorrowedFd;
 use std::os::unix::fs::FileExt;
 
-use rustix::fs::{Mode, OFlags, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
+use rustix::fs::{Mode, OFlags};
 
 use super::JOURNAL;
 use super::record::{Found, Header, Moment, Record};
@@ -86,12 +86,11 @@ impl Journal {
     }
 
     /// Returns what the file system's clock says.
+    ///
+    /// A write sets the time on every file system; setting times is what some refuse, or take and do nothing.
     pub(super) fn clock(&self) -> io::Result<Moment> {
-        let now = Timestamps {
-            last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
-            last_modification: Timespec { tv_sec: 0, tv_nsec: UTIME_NOW },
-        };
-        rustix::fs::futimens(&self.file, &now)?;
+        // The end of its last line, which is there already: this takes no room, and changes nothing if killed.
+        self.file.write_all_at(b"\n", self.length.saturating_sub(1))?;
         Ok(Moment::modified(&rustix::fs::fstat(&self.file)?))
     }
 }
@@ -244,6 +243,10 @@ mod tests {
     use std::fs;
     use std::os::fd::AsFd;
     use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::time::SystemTime;
+
+    use kopia_testkit::refuse::{Call, refusing};
+    use rustix::io::Errno;
 
     use super::*;
 
@@ -353,7 +356,25 @@ mod tests {
         assert!(read(folder.as_fd()).unwrap_err().to_string().contains("line 3"));
         fs::write(&path, &whole[..5]).unwrap();
         assert!(read(folder.as_fd()).unwrap_err().to_string().contains("empty"));
-        let (one, other) = (journal.clock().unwrap(), journal.clock().unwrap());
-        assert!(one <= other && one.0 > 1_600_000_000);
+    }
+
+    #[test]
+    fn the_clock_needs_no_right_to_set_times_and_changes_no_line() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = File::open(place.path()).unwrap();
+        let header = Header { inode: 1, new: false, key: "kaa".into(), began: 2, path: b"/a".to_vec() };
+        let mut journal = Journal::create(folder.as_fd(), &header, None).unwrap();
+        journal.record(&Record::Done).unwrap();
+        let path = place.path().join(JOURNAL);
+        let before = fs::read(&path).unwrap();
+        for answer in [Some(Errno::PERM), None] {
+            // As if it had been written long ago.
+            File::options().write(true).open(&path).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+            let clock = refusing(&[(Call::Utimes, answer)], || journal.clock().unwrap());
+            assert!(clock.is_none_or(|clock| clock.0 > 1_600_000_000), "{answer:?}: {clock:?}");
+            let (one, other) = (journal.clock().unwrap(), journal.clock().unwrap());
+            assert!(one <= other && one.0 > 1_600_000_000, "{one:?} {other:?}");
+        }
+        assert_eq!(fs::read(&path).unwrap(), before);
     }
 }

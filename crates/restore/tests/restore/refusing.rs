@@ -155,16 +155,20 @@ fn shards_and_replaced_and_changed_files_are_there_too() {
             assert_whole(&target, &what);
             assert!(outcome.notes.times > 0, "{what}: {:?}", outcome.notes);
 
-            for (number, in_place) in [false, true].into_iter().enumerate() {
+            let manners = [(false, false), (true, false), (false, true)];
+            for (number, (in_place, keep_replaced)) in manners.into_iter().enumerate() {
                 let target = place.path(&format!("old {number} {what}"));
                 fs::create_dir_all(target.join("drop")).unwrap();
                 fs::write(target.join("large"), [&[7; PIECE][..], b"other"].concat()).unwrap();
                 fs::write(target.join("small"), b"hello").unwrap();
                 fs::write(target.join("tool"), b"other").unwrap();
-                let options = Options::default_with(|options| options.in_place = in_place);
+                let options = Options::default_with(|options| {
+                    (options.in_place, options.keep_replaced) = (in_place, keep_replaced);
+                });
                 let outcome = restore(&root, &target, &options);
                 assert_eq!(outcome.problem_count, 0, "{what}: {:?}", problems(&outcome));
                 assert_eq!(outcome.kept, 1, "{what}");
+                assert_eq!(outcome.kept_in.is_some(), keep_replaced, "{what}");
                 assert_whole(&target, &what);
             }
         });
