@@ -9,10 +9,13 @@ use kopia_rs::diagnosis::Class;
 use kopia_rs::restore::{KeptFolder, KeptState, Undone, find_kept};
 use serde::Serialize;
 
+use super::restore::result::NotesJson;
 use crate::args;
 use crate::error::{Exit, Failure};
 use crate::terminal::output::{self, count, for_terminal, log_line, size, thousands};
 use crate::terminal::{question, time};
+use crate::wording::advice::audience;
+use crate::wording::attributes;
 
 /// One folder, a line.
 #[derive(Debug, Serialize)]
@@ -43,6 +46,7 @@ struct Done<'a> {
     aside_paths: &'a [String],
     changed_since: u64,
     problem_count: u64,
+    notes: NotesJson,
 }
 
 pub(super) fn run(args: &args::Undo, json: bool, quiet: bool) -> Result<Exit, Failure> {
@@ -56,7 +60,7 @@ pub(super) fn run(args: &args::Undo, json: bool, quiet: bool) -> Result<Exit, Fa
     if !quiet && args.folder.as_ref().is_none_or(|named| *named != path) {
         log_line(format_args!("note: {}", described(&folder)));
     }
-    if args.forget { forget(folder, args.yes, json) } else { undo(folder, json) }
+    if args.forget { forget(folder, args.yes, json) } else { undo(folder, json, quiet) }
 }
 
 /// Finds the folder that is meant.
@@ -110,11 +114,14 @@ fn is_later(other: &KeptFolder, folder: &KeptFolder) -> bool {
     is_undoable(other) && other.target() == folder.target() && order(other) > order(folder)
 }
 
-fn undo(folder: KeptFolder, json: bool) -> Result<Exit, Failure> {
+fn undo(folder: KeptFolder, json: bool, quiet: bool) -> Result<Exit, Failure> {
     let (target, path) = (folder.target(), folder.path().to_owned());
     let undone = folder.undo()?;
     for problem in &undone.problems {
         log_line(format_args!("error: {}", output::escape(&problem.to_string())));
+    }
+    for note in attributes::sentences(&undone.notes, audience()).iter().filter(|_| !quiet) {
+        log_line(format_args!("note: {note}"));
     }
     let written = if json { output::json(&done(&undone, &target)) } else { text(&undone, &target) };
     written.map_err(Failure::output).or_else(Failure::unless_reader_left)?;
@@ -140,6 +147,7 @@ fn done<'a>(undone: &'a Undone, target: &Path) -> Done<'a> {
         aside_paths: &undone.aside_paths,
         changed_since: undone.changed_since,
         problem_count: undone.problem_count,
+        notes: NotesJson::from(&undone.notes),
     }
 }
 

@@ -4,6 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use kopia_testkit::refuse::{Call, refusing};
+use rustix::io::Errno;
 use serde_json::{Value, json};
 
 use crate::common::{KopiaRs, Place, names, written};
@@ -103,6 +105,19 @@ fn a_file_goes_home_and_a_newer_one_is_put_aside() {
     undo("--forget", &folder).run().exits(2).says(&["cannot be put back any more", "hint: give --yes"]);
     assert!(undo("--forget --yes", &folder).run().exits(0).text().starts_with("deleted "));
     assert!(!folder.exists());
+}
+
+#[test]
+fn what_a_share_refuses_is_told_and_is_no_failure_of_an_undo() {
+    let home = Home::new();
+    home.restore("HOME", "--yes").run().exits(0);
+    let refused = [(Call::Utimes, Some(Errno::PERM))];
+    let Some(ran) = refusing(&refused, || undo("--json", &home.home).run()) else { return };
+    // Of both folders; what was moved away has kept its own.
+    let ran = ran.exits(0).says(&["note: 2 entries could not be given the right time"]);
+    assert_eq!((&ran.json()["notes"]["times"], &ran.json()["problemCount"]), (&2.into(), &0.into()));
+    assert_eq!([home.read("notes"), home.read("docs/a")], ["newer", "newer"]);
+    undo("", &home.home).run().exits(1).says(&["no restore has kept anything in "]);
 }
 
 #[test]

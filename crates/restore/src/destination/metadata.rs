@@ -13,7 +13,7 @@ pub(crate) mod keep;
 pub(crate) mod preserve;
 pub(crate) mod probe;
 mod set;
-pub(super) mod subject;
+pub(crate) mod subject;
 pub(crate) mod unset;
 
 use std::collections::HashSet;
@@ -35,8 +35,8 @@ use subject::{Kind, Subject, is_refusal};
 
 use crate::Options;
 
-pub(super) const SETUID_SETGID: u32 = 0o6000;
-pub(super) const SPECIAL: u32 = 0o7000;
+pub(crate) const SETUID_SETGID: u32 = 0o6000;
+pub(crate) const SPECIAL: u32 = 0o7000;
 pub(super) const SETUID: u32 = 0o4000;
 const SETGID: u32 = 0o2000;
 

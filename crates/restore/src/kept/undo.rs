@@ -1,24 +1,27 @@
 //! Goes through a journal from its end to its beginning, and puts everything back.
 
+mod attributes;
+
 use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
-use rustix::fs::{AtFlags, Gid, Mode, OFlags, Stat, StatxFlags, Timespec, Timestamps, UTIME_OMIT, Uid};
+use rustix::fs::{AtFlags, Mode, Stat, StatxFlags};
 use rustix::io::Errno;
 
 use super::aside::{Aside, move_entry};
 use super::folder::{KeptFolder, error};
 use super::journal::{Backwards, Journal};
 use super::keeping::{open_store, remove_empty, stored};
-use super::record::{Found, Moment, Put, Record};
+use super::record::{Moment, Put, Record};
 use super::{ASIDE, KEPT};
 use crate::destination::remove::remove_made;
 use crate::destination::{DIRECTORY, Identity, is_directory, look, open_to_change, staging};
-use crate::outcome::KEPT as MOST_PROBLEMS;
+use crate::outcome::{KEPT as MOST_PROBLEMS, Unset};
 use crate::reason::Operation;
-use crate::{Error, Problem, Reason, Result};
+use crate::{Error, Notes, Problem, Reason, Result};
+use attributes::times;
 
 /// What an undo did.
 #[derive(Debug, Default)]
@@ -36,6 +39,8 @@ pub struct Undone {
     pub aside_in: Option<PathBuf>,
     /// Files whose bytes the restore had left alone, and that were changed after it: they stay as they are.
     pub changed_since: u64,
+    /// Owners, modes and times that the target refuses, or takes and does nothing: all else is back.
+    pub notes: Notes,
     /// What could not be put back. What is kept of it stays kept, and the undo can be run again.
     ///
     /// Of what was deleted and is not kept any more, the first undo alone knows that it is not back already.
@@ -60,6 +65,8 @@ struct Undo<'a> {
     last: Option<(Vec<u8>, OwnedFd)>,
     /// Directories that were opened up so that something in them can be changed, and their modes.
     opened: BTreeMap<Vec<u8>, u32>,
+    /// What the target refused, by paths.
+    unset: BTreeMap<Vec<u8>, Unset>,
 }
 
 /// Undoes all that a journal says.
@@ -93,6 +100,7 @@ pub(super) fn run(mut folder: KeptFolder) -> Result<Undone> {
         lost: None,
         last: None,
         opened: BTreeMap::new(),
+        unset: BTreeMap::new(),
     };
     undo.open_up().map_err(failed)?;
     let mut records = Backwards::open(folder.handle.as_fd(), &folder.read).map_err(failed)?;
@@ -112,8 +120,9 @@ pub(super) fn run(mut folder: KeptFolder) -> Result<Undone> {
         }
     }
     undo.close();
-    let Undo { target, aside, mut undone, opened, .. } = undo;
+    let Undo { target, aside, mut undone, opened, unset, .. } = undo;
     (undone.aside, undone.aside_paths) = (aside.count, aside.paths);
+    undone.notes = attributes::notes(&unset);
     let first = folder.read.root.map(|found| found.modified);
     let close = || {
         if let Some(mode) = opened.get(&b""[..]) {
@@ -184,42 +193,6 @@ fn finish(folder: KeptFolder, mut undone: Undone) -> Result<Undone> {
 }
 
 impl Undo<'_> {
-    /// Lets the owner of the target change what is in it.
-    fn open_up(&mut self) -> io::Result<()> {
-        let mode = rustix::fs::fstat(&self.target)?.st_mode & 0o7777;
-        if mode & 0o700 != 0o700
-            && rustix::fs::fchmod(&self.target, Mode::from_raw_mode(mode | 0o700)).is_ok()
-        {
-            self.opened.insert(Vec::new(), mode);
-        }
-        Ok(())
-    }
-
-    /// Gives directories that were opened up their modes, but for the target, of which the folder may have to
-    /// be removed yet. Those that others lie in come after these, as that opens them up.
-    fn close(&mut self) {
-        while let Some((path, mode)) = self.opened.pop_last() {
-            self.last = None;
-            if path.is_empty() {
-                self.opened.insert(path, mode);
-                break;
-            }
-            if let Err(error) = self.set_mode(&path, mode) {
-                self.problem(&path, error);
-            }
-        }
-        self.last = None;
-    }
-
-    fn set_mode(&mut self, path: &[u8], mode: u32) -> io::Result<()> {
-        let Some((parent, name)) = self.parent(path, false)? else { return Ok(()) };
-        if look(parent.as_fd(), name)?.is_none_or(|stat| !is_directory(&stat)) {
-            return Ok(());
-        }
-        let directory = open_to_change(parent.as_fd(), name)?;
-        Ok(rustix::fs::fchmod(&directory, Mode::from_raw_mode(mode))?)
-    }
-
     /// Removes what the restore put somewhere, or puts aside what was changed there since.
     fn put(&mut self, put: &Put) -> io::Result<()> {
         self.replaced = put.replaces;
@@ -295,8 +268,7 @@ impl Undo<'_> {
         move_entry(self.store.as_fd(), stored.as_bytes(), parent.as_fd(), name)?;
         if is_directory(&kept) && kept.st_mode & 0o7777 != mode {
             // It may have been opened up to be moved.
-            let directory = open_to_change(parent.as_fd(), name)?;
-            rustix::fs::fchmod(directory, Mode::from_raw_mode(mode))?;
+            self.directory_mode(parent.as_fd(), name, mode, path)?;
         }
         self.undone.restored += 1;
         Ok(())
@@ -321,72 +293,6 @@ impl Undo<'_> {
             Ok(None) => true,
             Err(_) => false,
         }
-    }
-
-    /// Gives a directory its mode that may have been opened up to be moved, by one that was killed then: a
-    /// restore that had not moved it yet, or an undo that had just moved it back.
-    fn close_again(&mut self, mode: u32, path: &[u8]) -> io::Result<()> {
-        if mode & 0o700 == 0o700 {
-            return Ok(());
-        }
-        let Some((parent, name)) = self.parent(path, false)? else { return Ok(()) };
-        let is_opened = |stat: &Stat| [mode | 0o700, 0o700].contains(&(stat.st_mode & 0o7777));
-        match look(parent.as_fd(), name)? {
-            Some(stat) if is_directory(&stat) && is_opened(&stat) => {
-                let directory = open_to_change(parent.as_fd(), name)?;
-                Ok(rustix::fs::fchmod(directory, Mode::from_raw_mode(mode))?)
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Gives a directory the attributes that it had.
-    fn directory(&mut self, found: &Found, path: &[u8]) -> io::Result<()> {
-        let directory = if path.is_empty() {
-            self.target.try_clone()?
-        } else {
-            let Some((parent, name)) = self.parent(path, false)? else { return Ok(()) };
-            match look(parent.as_fd(), name)? {
-                Some(stat) if is_directory(&stat) => open_to_change(parent.as_fd(), name)?,
-                _ => return Ok(()),
-            }
-        };
-        // It may be needed once more, for what was noted before.
-        self.last = None;
-        if let Some(mode) = self.opened.get_mut(path) {
-            *mode = found.mode;
-        }
-        let stat = rustix::fs::fstat(&directory)?;
-        if (stat.st_uid, stat.st_gid) != (found.uid, found.gid) {
-            rustix::fs::fchown(&directory, Some(Uid::from_raw(found.uid)), Some(Gid::from_raw(found.gid)))?;
-        }
-        if !self.opened.contains_key(path) {
-            rustix::fs::fchmod(&directory, Mode::from_raw_mode(found.mode))?;
-        }
-        Ok(rustix::fs::futimens(&directory, &times(found.modified))?)
-    }
-
-    /// Gives a file or link the attributes that it had, unless its bytes were changed since.
-    fn attributes(&mut self, inode: u64, found: &Found, then: Moment, path: &[u8]) -> io::Result<()> {
-        let Some((parent, name)) = self.parent(path, false)? else { return Ok(()) };
-        let Some(stat) = look(parent.as_fd(), name)? else { return Ok(()) };
-        let modified = Moment::modified(&stat);
-        if stat.st_ino != inode || modified != then && modified != found.modified {
-            self.undone.changed_since += 1;
-            return Ok(());
-        }
-        let flags = AtFlags::SYMLINK_NOFOLLOW;
-        if (stat.st_uid, stat.st_gid) != (found.uid, found.gid) {
-            let (uid, gid) = (Uid::from_raw(found.uid), Gid::from_raw(found.gid));
-            rustix::fs::chownat(&parent, name, Some(uid), Some(gid), flags)?;
-        }
-        if !is_symlink(&stat) {
-            let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let place = rustix::fs::openat(&parent, name, flags, Mode::empty())?;
-            let mode = Mode::from_raw_mode(found.mode);
-            rustix::fs::chmod(format!("/proc/self/fd/{}", place.as_raw_fd()), mode)?;
-        }
-        Ok(rustix::fs::utimensat(&parent, name, &times(found.modified), flags)?)
     }
 
     /// Opens the directory that something lies in, without following links, and returns its name there. What is
@@ -464,17 +370,6 @@ fn not_kept() -> io::Error {
 /// Returns whether a file or link has the time and size that it had when it was put there.
 fn is_unchanged(stat: &Stat, put: &Put) -> bool {
     (Moment::modified(stat), u64::try_from(stat.st_size)) == (put.modified, Ok(put.size))
-}
-
-fn is_symlink(stat: &Stat) -> bool {
-    rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Symlink
-}
-
-fn times(modified: Moment) -> Timestamps {
-    Timestamps {
-        last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
-        last_modification: Timespec { tv_sec: modified.0, tv_nsec: modified.1.into() },
-    }
 }
 
 #[cfg(test)]

@@ -4,15 +4,17 @@ use std::ffi::OsStr;
 use std::fs::{self, File, Permissions};
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use kopia_repository::Entry;
 use kopia_repository::choice::Choice;
 use kopia_restore::{Error, KeptFolder, KeptState, Observer, Options, Outcome, Undone, find_kept};
+use kopia_testkit::refuse::{Call, refusing};
 use kopia_testkit::tmpfs;
 use kopia_testkit::writer::RepositoryWriter;
+use rustix::io::Errno;
 
 use crate::common::{Place, assert_same, file, folder, link, names, problems};
 
@@ -547,4 +549,76 @@ fn a_folder_that_was_opened_up_to_be_moved_is_closed_again() {
     assert!(moved == 2 || !rustix::process::geteuid().is_root());
     undo(folder);
     assert_eq!(see(&target), before);
+}
+
+/// A target that can be changed and put back without setting an attribute, but for three times, two modes and,
+/// where files can be given away, an owner.
+fn fill_open(target: &Path) {
+    let at = |name: &str| target.join(name);
+    for name in ["dir", "extra/inner", "file-was-dir/full"] {
+        fs::create_dir_all(at(name)).unwrap();
+    }
+    for name in
+        ["changed", "dir-was-file", "dir/changed", "dir/extra", "extra/inner/file", "file-was-dir/full/file"]
+    {
+        fs::write(at(name), format!("old {name}")).unwrap();
+    }
+    symlink("old", at("link-was-other")).unwrap();
+    fs::write(at("other-mode"), "text").unwrap();
+    for (name, mode) in [("other-mode", 0o600), ("dir", 0o711), ("", 0o755)] {
+        set_mode(&at(name), mode);
+    }
+    if rustix::process::geteuid().is_root() {
+        chown(at("dir"), Some(4242), None).unwrap();
+    }
+    for (number, name) in ["other-mode", "dir", ""].iter().enumerate() {
+        set_time(&at(name), 1_000_000_000 + number as u64);
+    }
+}
+
+#[test]
+fn what_a_target_refuses_is_noted_and_all_else_is_back() {
+    let place = Place::in_memory();
+    let root = root(&place);
+    let names_and_bytes = |target: &Path| -> Vec<_> {
+        let seen = see(target).into_iter();
+        seen.map(|(path, mode, _, _, bytes)| (path, mode & 0o170_000, bytes)).collect()
+    };
+    let sets: [&[Call]; 4] =
+        [&[Call::Chmod], &[Call::Chown], &[Call::Utimes], &[Call::Chmod, Call::Chown, Call::Utimes]];
+    for (number, set) in sets.into_iter().enumerate() {
+        for answer in [Some(Errno::PERM), Some(Errno::OPNOTSUPP), None] {
+            let refused: Vec<_> = set.iter().map(|&call| (call, answer)).collect();
+            // Refused from now on, or from the beginning.
+            for later in [true, false] {
+                let what = format!("{set:?} {answer:?} {later}");
+                let target = place.path(&format!("target {number} {answer:?} {later}"));
+                fs::create_dir(&target).unwrap();
+                fill_open(&target);
+                let before = names_and_bytes(&target);
+                let restore = || {
+                    let outcome = kopia_restore::restore(&root, &target, &options(true)).unwrap();
+                    assert!(outcome.problems.is_empty(), "{what}: {:?}", problems(&outcome));
+                    assert!(!target.join("extra").exists() && target.join("made/deep").exists(), "{what}");
+                    kept(&outcome)
+                };
+                let folder = later.then(restore);
+                let undone = refusing(&refused, || undo(folder.unwrap_or_else(restore)));
+                let Some(undone) = undone else { return };
+                assert_eq!(names_and_bytes(&target), before, "{what}");
+                assert_eq!((undone.aside, undone.changed_since), (0, 0), "{what}: {undone:?}");
+                let notes = undone.notes;
+                let refuses = |call| set.contains(&call);
+                if later {
+                    let given = refuses(Call::Chown) && rustix::process::geteuid().is_root();
+                    let expected = [u64::from(given), if refuses(Call::Chmod) { 2 } else { 0 }];
+                    assert_eq!([notes.owners, notes.modes], expected, "{what}: {notes:?}");
+                }
+                // Times of folders change with what is moved, and of files only if they are set.
+                let times = if later { 3 } else { 2 };
+                assert_eq!(notes.times, if refuses(Call::Utimes) { times } else { 0 }, "{what}: {notes:?}");
+                assert_eq!(notes.special_bits, 0, "{what}: {notes:?}");
+            }
+        }
+    }
 }

@@ -84,7 +84,7 @@ impl SnapshotJson {
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct NotesJson {
+pub(in crate::commands) struct NotesJson {
     owners: u64,
     special_bits: u64,
     modes: u64,
@@ -92,6 +92,13 @@ struct NotesJson {
     names: u64,
     /// Roots of which the server does not tell the attributes.
     guessed: u64,
+}
+
+impl From<&Notes> for NotesJson {
+    fn from(notes: &Notes) -> Self {
+        let Notes { owners, special_bits, modes, times, names, guessed, .. } = *notes;
+        Self { owners, special_bits, modes, times, names, guessed }
+    }
 }
 
 /// Writes one line.
@@ -186,7 +193,6 @@ pub(super) fn json<'a>(
     requests: Option<Requests>,
     seconds: f64,
 ) -> Json<'a> {
-    let Notes { owners, special_bits, modes, times, names, guessed, .. } = outcome.notes;
     Json {
         snapshot: SnapshotJson::of(selection),
         object: selection.entry.object().to_string(),
@@ -209,7 +215,7 @@ pub(super) fn json<'a>(
         left_out: outcome.left_out,
         problem_count: outcome.problem_count,
         problems: outcome.problems.iter().map(Line::from).collect(),
-        notes: NotesJson { owners, special_bits, modes, times, names, guessed },
+        notes: NotesJson::from(&outcome.notes),
         stub_count: outcome.stub_count,
         stubs: outcome.stubs.iter().map(|found| stubs::Json::new(&found.path, &found.stub)).collect(),
         made_with_failed_files: selection.entry.summary().map_or(0, |summary| summary.failed),

@@ -75,7 +75,7 @@ impl Subject<'_> {
 /// hold, EOVERFLOW for ids that an idmapped mount or the file system's own user namespace does not map. No
 /// refusals of an attribute are EDQUOT and ENOSPC, which say that there is no room, and EROFS and EIO, which
 /// would hit the bytes as well.
-pub(in crate::destination) fn is_refusal(errno: Errno) -> bool {
+pub(crate) fn is_refusal(errno: Errno) -> bool {
     use Errno as E;
     matches!(errno, E::PERM | E::ACCESS | E::OPNOTSUPP | E::NOSYS | E::INVAL | E::OVERFLOW)
 }

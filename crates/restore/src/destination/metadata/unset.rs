@@ -7,7 +7,7 @@ use crate::outcome::Unset;
 
 impl Unset {
     /// Compares the mode that an entry has with the one that it should have.
-    pub(super) fn of_mode(has: u32, wanted: u32) -> Self {
+    pub(crate) fn of_mode(has: u32, wanted: u32) -> Self {
         let surplus = has & !wanted & SPECIAL;
         Self {
             special_bits: wanted & !has & SPECIAL != 0,

@@ -1,0 +1,273 @@
+//! Gives back owners, modes and times: sets what differs, and notes what the target refuses.
+//!
+//! A target that refuses an attribute, or takes it and does nothing, will do so the next time as well. So that is
+//! nothing that another undo could mend, and no attribute keeps what else there is to put back.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_OMIT, Uid};
+
+use super::super::record::{Found, Moment};
+use super::Undo;
+use crate::destination::metadata::subject::is_refusal;
+use crate::destination::metadata::{SETUID_SETGID, SPECIAL};
+use crate::destination::{is_directory, look, open_to_change};
+use crate::outcome::{Notes, Unset};
+
+/// What gets its attributes back.
+#[derive(Debug, Clone, Copy)]
+enum Subject<'a> {
+    Directory(BorrowedFd<'a>),
+    /// A file or link, by the directory that it lies in and its name: its owner may not be allowed to open it.
+    Entry(BorrowedFd<'a>, &'a [u8]),
+}
+
+impl Subject<'_> {
+    fn stat(self) -> rustix::io::Result<Stat> {
+        match self {
+            Self::Directory(open) => rustix::fs::fstat(open),
+            Self::Entry(parent, name) => rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW),
+        }
+    }
+
+    fn chown(self, uid: Option<u32>, gid: u32) -> rustix::io::Result<()> {
+        let (uid, gid) = (uid.map(Uid::from_raw), Some(Gid::from_raw(gid)));
+        match self {
+            Self::Directory(open) => rustix::fs::fchown(open, uid, gid),
+            Self::Entry(parent, name) => {
+                rustix::fs::chownat(parent, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)
+            }
+        }
+    }
+
+    fn chmod(self, mode: u32) -> rustix::io::Result<()> {
+        let mode = Mode::from_raw_mode(mode);
+        match self {
+            Self::Directory(open) => rustix::fs::fchmod(open, mode),
+            Self::Entry(parent, name) => {
+                let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                let place = rustix::fs::openat(parent, name, flags, Mode::empty())?;
+                rustix::fs::chmod(format!("/proc/self/fd/{}", place.as_raw_fd()), mode)
+            }
+        }
+    }
+
+    fn utimens(self, modified: Moment) -> rustix::io::Result<()> {
+        match self {
+            Self::Directory(open) => rustix::fs::futimens(open, &times(modified)),
+            Self::Entry(parent, name) => {
+                rustix::fs::utimensat(parent, name, &times(modified), AtFlags::SYMLINK_NOFOLLOW)
+            }
+        }
+    }
+
+    /// Sets all that differs, of a link all but its mode, which means nothing.
+    fn put_back(self, found: &Found) -> io::Result<Unset> {
+        let owned = self.put_back_owner_and_time(found)?;
+        let stat = self.stat()?;
+        if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink {
+            return Ok(owned);
+        }
+        // Setuid and setgid are for the right owner only.
+        let allowed = if owned.owner { found.mode & !SETUID_SETGID } else { found.mode };
+        let has = self.put_back_mode(allowed, &stat)?;
+        Ok(Unset { owner: owned.owner, time: owned.time, ..Unset::of_mode(has, found.mode) })
+    }
+
+    /// Sets these if they differ. A new owner costs special bits, so modes come after it.
+    fn put_back_owner_and_time(self, found: &Found) -> io::Result<Unset> {
+        let stat = self.stat()?;
+        if !has_owner(&stat, found) {
+            let set = self.chown(Some(found.uid), found.gid);
+            if set.is_err() && stat.st_gid != found.gid {
+                // The group alone may be one of ours.
+                let _ = self.chown(None, found.gid);
+            }
+            unless_refused(set)?;
+        }
+        if Moment::modified(&stat) != found.modified {
+            unless_refused(self.utimens(found.modified))?;
+        }
+        let stat = self.stat()?;
+        let (owner, time) = (!has_owner(&stat, found), Moment::modified(&stat) != found.modified);
+        Ok(Unset { owner, time, ..Unset::default() })
+    }
+
+    /// Sets the mode if it differs, and returns the one that there is then.
+    fn put_back_mode(self, mode: u32, stat: &Stat) -> io::Result<u32> {
+        if stat.st_mode & 0o7777 == mode {
+            return Ok(mode);
+        }
+        match self.chmod(mode) {
+            // FAT takes permissions, but none of these bits.
+            Err(errno) if is_refusal(errno) && mode & SPECIAL != 0 => {
+                let _ = self.chmod(mode & 0o777);
+            }
+            set => unless_refused(set)?,
+        }
+        Ok(self.stat()?.st_mode & 0o7777)
+    }
+}
+
+impl Undo<'_> {
+    /// Lets the owner of the target change what is in it.
+    pub(super) fn open_up(&mut self) -> io::Result<()> {
+        let mode = rustix::fs::fstat(&self.target)?.st_mode & 0o7777;
+        if mode & 0o700 != 0o700
+            && rustix::fs::fchmod(&self.target, Mode::from_raw_mode(mode | 0o700)).is_ok()
+        {
+            self.opened.insert(Vec::new(), mode);
+        }
+        Ok(())
+    }
+
+    /// Gives directories that were opened up their modes, but for the target, of which the folder may have to
+    /// be removed yet. Those that others lie in come after these, as that opens them up.
+    pub(super) fn close(&mut self) {
+        while let Some((path, mode)) = self.opened.pop_last() {
+            self.last = None;
+            if path.is_empty() {
+                self.opened.insert(path, mode);
+                break;
+            }
+            if let Err(error) = self.close_directory(&path, mode) {
+                self.problem(&path, error);
+            }
+        }
+        self.last = None;
+    }
+
+    fn close_directory(&mut self, path: &[u8], mode: u32) -> io::Result<()> {
+        let Some((parent, name)) = self.parent(path, false)? else { return Ok(()) };
+        if look(parent.as_fd(), name)?.is_none_or(|stat| !is_directory(&stat)) {
+            return Ok(());
+        }
+        self.directory_mode(parent.as_fd(), name, mode, path)
+    }
+
+    /// Gives a directory its mode that may have been opened up to be moved, by one that was killed then: a
+    /// restore that had not moved it yet, or an undo that had just moved it back.
+    pub(super) fn close_again(&mut self, mode: u32, path: &[u8]) -> io::Result<()> {
+        if mode & 0o700 == 0o700 {
+            return Ok(());
+        }
+        let Some((parent, name)) = self.parent(path, false)? else { return Ok(()) };
+        let is_opened = |stat: &Stat| [mode | 0o700, 0o700].contains(&(stat.st_mode & 0o7777));
+        match look(parent.as_fd(), name)? {
+            Some(stat) if is_directory(&stat) && is_opened(&stat) => {
+                self.directory_mode(parent.as_fd(), name, mode, path)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives a directory its mode, by where it lies.
+    pub(super) fn directory_mode(
+        &mut self,
+        parent: BorrowedFd<'_>,
+        name: &[u8],
+        mode: u32,
+        path: &[u8],
+    ) -> io::Result<()> {
+        let directory = open_to_change(parent, name)?;
+        let stat = rustix::fs::fstat(&directory)?;
+        let has = Subject::Directory(directory.as_fd()).put_back_mode(mode, &stat)?;
+        let Unset { owner, time, .. } = self.unset.get(path).copied().unwrap_or_default();
+        self.note(path, Unset { owner, time, ..Unset::of_mode(has, mode) });
+        Ok(())
+    }
+
+    /// Gives a directory the attributes that it had.
+    pub(super) fn directory(&mut self, found: &Found, path: &[u8]) -> io::Result<()> {
+        let directory = if path.is_empty() {
+            self.target.try_clone()?
+        } else {
+            let Some((parent, name)) = self.parent(path, false)? else { return Ok(()) };
+            match look(parent.as_fd(), name)? {
+                Some(stat) if is_directory(&stat) => {
+                    if Found::of(&stat) == *found && !self.opened.contains_key(path) {
+                        // Where no mode can be set, it may not even be possible to open it.
+                        self.note(path, Unset::default());
+                        return Ok(());
+                    }
+                    open_to_change(parent.as_fd(), name)?
+                }
+                _ => return Ok(()),
+            }
+        };
+        // It may be needed once more, for what was noted before.
+        self.last = None;
+        let subject = Subject::Directory(directory.as_fd());
+        let unset = if let Some(mode) = self.opened.get_mut(path) {
+            *mode = found.mode;
+            subject.put_back_owner_and_time(found)?
+        } else {
+            subject.put_back(found)?
+        };
+        self.note(path, unset);
+        Ok(())
+    }
+
+    /// Gives a file or link the attributes that it had, unless its bytes were changed since.
+    pub(super) fn attributes(
+        &mut self,
+        inode: u64,
+        found: &Found,
+        then: Moment,
+        path: &[u8],
+    ) -> io::Result<()> {
+        let Some((parent, name)) = self.parent(path, false)? else { return Ok(()) };
+        let Some(stat) = look(parent.as_fd(), name)? else { return Ok(()) };
+        let modified = Moment::modified(&stat);
+        if stat.st_ino != inode || modified != then && modified != found.modified {
+            self.undone.changed_since += 1;
+            return Ok(());
+        }
+        let unset = Subject::Entry(parent.as_fd(), name).put_back(found)?;
+        self.note(path, unset);
+        Ok(())
+    }
+
+    /// Notes what an entry does not have back, in place of what was noted of it before: a restore that went on
+    /// has written down more than once what a directory was like, and the oldest counts.
+    fn note(&mut self, path: &[u8], unset: Unset) {
+        if unset == Unset::default() {
+            self.unset.remove(path);
+        } else {
+            self.unset.insert(path.to_vec(), unset);
+        }
+    }
+}
+
+/// Counts what was noted.
+pub(super) fn notes(unset: &BTreeMap<Vec<u8>, Unset>) -> Notes {
+    let count = |is_unset: fn(&&Unset) -> bool| unset.values().filter(is_unset).count() as u64;
+    Notes {
+        owners: count(|unset| unset.owner),
+        special_bits: count(|unset| unset.special_bits),
+        modes: count(|unset| unset.mode),
+        times: count(|unset| unset.time),
+        ..Notes::default()
+    }
+}
+
+fn has_owner(stat: &Stat, found: &Found) -> bool {
+    (stat.st_uid, stat.st_gid) == (found.uid, found.gid)
+}
+
+/// Takes a refusal for an answer: what there is then is looked at.
+fn unless_refused(set: rustix::io::Result<()>) -> io::Result<()> {
+    match set {
+        Err(errno) if is_refusal(errno) => Ok(()),
+        set => Ok(set?),
+    }
+}
+
+pub(super) fn times(modified: Moment) -> Timestamps {
+    Timestamps {
+        last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+        last_modification: Timespec { tv_sec: modified.0, tv_nsec: modified.1.into() },
+    }
+}
