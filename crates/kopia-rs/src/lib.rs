@@ -417,7 +417,7 @@ pub mod restore {
         Observer, Operation, Options, Outcome, PageCache, Plan, Portion, Preview, Problem, Reason, Result,
         Salvaged, Signature, SystemError, Undone, Unfit, close_checked, compare, find_kept, folded_names,
         is_outside, only_file, preview, restore, restore_observed, restore_to_device, size_on_device,
-        true_size,
+        true_size, unusable_kept,
     };
 }
 

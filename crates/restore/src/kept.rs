@@ -16,14 +16,17 @@
 //! that was killed.
 
 mod aside;
+mod find;
 mod folder;
 mod journal;
 mod keeping;
+mod ownership;
 mod record;
 mod undo;
 
 pub(crate) use aside::is_empty;
-pub use folder::{KeptFolder, KeptState, find_kept};
+pub use find::{find_kept, unusable_kept};
+pub use folder::{KeptFolder, KeptState};
 pub(crate) use keeping::{Change, Keeping, Noted, Slot, path_in};
 pub use undo::Undone;
 

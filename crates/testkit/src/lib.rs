@@ -13,6 +13,7 @@
 //! * [`peak`]: how much memory something takes;
 //! * [`secrets`]: what must never leave a repository, and [`memory`], which searches a process for it;
 //! * [`refuse`]: file systems that refuse or ignore system calls;
+//! * [`squash`]: shares on which all new files belong to nobody;
 //! * [`tmpfs`]: a small file system in memory, for disks that fill up;
 //! * [`loop_device`]: block devices;
 //! * [`program`]: programs that a test makes and runs;
@@ -51,6 +52,7 @@ mod scratch;
 pub mod secret_service;
 pub mod secrets;
 pub mod servers;
+pub mod squash;
 pub mod tcp_proxy;
 pub mod tmpfs;
 pub mod tree;

@@ -6,7 +6,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use kopia_rs::diagnosis::Class;
-use kopia_rs::restore::{KeptFolder, KeptState, Undone, find_kept};
+use kopia_rs::diagnosis::text::chain;
+use kopia_rs::restore::{KeptFolder, KeptState, Undone, find_kept, unusable_kept};
 use serde::Serialize;
 
 use super::restore::result::NotesJson;
@@ -86,17 +87,25 @@ fn choose(near: &Path, forget: bool) -> Result<KeptFolder, Failure> {
     };
     let mut found: Vec<_> = find_kept(near).into_iter().filter(wanted).collect();
     if found.is_empty() {
-        let place = place.display().to_string();
-        let place = for_terminal(&place);
-        let failure = Failure::failed(format!("no restore has kept anything in {place} or above it"))
-            .with_class(Class::NotFound);
-        return Err(
-            failure.hint("give the folder that the restore named, .kopia-rs-undo-…, or what was restored")
-        );
+        return Err(nothing_kept(&place));
     }
     // One to that very folder goes before a newer one to a folder above, which may be of another thing there.
     let exact = found.iter().position(|folder| folder.target() == place);
     Ok(found.swap_remove(exact.unwrap_or(0)))
+}
+
+/// Says that nothing is kept, or which folders were found and cannot be used.
+fn nothing_kept(place: &Path) -> Failure {
+    let shown = place.display().to_string();
+    let failure = format!("no restore has kept anything in {} or above it", for_terminal(&shown));
+    let unusable: Vec<_> = unusable_kept(place).iter().map(|error| chain(error)).collect();
+    if unusable.is_empty() {
+        return Failure::failed(failure)
+            .with_class(Class::NotFound)
+            .hint("give the folder that the restore named, .kopia-rs-undo-…, or what was restored");
+    }
+    let failure = Failure::failed(format!("{failure} that can be used")).with_class(Class::NotFound);
+    failure.candidates(unusable).hint("a folder that belongs to another user is for that user to undo")
 }
 
 /// Opens a folder that is named itself.
@@ -252,9 +261,9 @@ fn described(folder: &KeptFolder) -> String {
 }
 
 fn list(near: &Path, json: bool) -> Result<Exit, Failure> {
-    let folders = match itself(near) {
-        Some(folder) => vec![folder?],
-        None => find_kept(near),
+    let (folders, unusable) = match itself(near) {
+        Some(folder) => (vec![folder?], Vec::new()),
+        None => (find_kept(near), unusable_kept(near)),
     };
     let mut out = output::out();
     let written = folders.iter().try_for_each(|folder| {
@@ -265,7 +274,10 @@ fn list(near: &Path, json: bool) -> Result<Exit, Failure> {
         writeln!(out)
     });
     written.and_then(|()| out.flush()).map_err(Failure::output).or_else(Failure::unless_reader_left)?;
-    if folders.is_empty() {
+    for error in &unusable {
+        log_line(format_args!("note: {}", output::escape(&chain(error))));
+    }
+    if folders.is_empty() && unusable.is_empty() {
         log_line("note: no restore has kept anything here, or in a folder above");
     }
     Ok(Exit::Complete)

@@ -121,6 +121,24 @@ fn what_a_share_refuses_is_told_and_is_no_failure_of_an_undo() {
 }
 
 #[test]
+fn folders_that_are_found_and_cannot_be_used_are_named() {
+    let home = Home::new();
+    let json = home.restore("HOME", "--yes --json").run().exits(0).json();
+    let folder = PathBuf::from(json["keptIn"].as_str().unwrap());
+    let open_to = |mode| fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).unwrap();
+    open_to(0o777);
+    let named = format!("{}: is no folder of what was replaced: others may write in it", folder.display());
+    let ran = undo("--json", &home.home).run().exits(1);
+    let error = &ran.json()["error"];
+    assert_eq!((&error["class"], &error["candidates"]), (&"NotFound".into(), &json!([named])), "{error}");
+    ran.says(&["or above it that can be used", &named]);
+    undo("--list", &home.home).run().exits(0).says(&[&format!("note: {named}")]);
+    open_to(0o700);
+    undo("", &home.home).run().exits(0);
+    assert_eq!(home.read("notes"), "newer");
+}
+
+#[test]
 fn later_restores_are_undone_first() {
     let home = Home::new();
     let folder = |options: &str| {

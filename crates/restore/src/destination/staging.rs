@@ -15,9 +15,10 @@ use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
 pub(crate) use leftovers::{has_others, is_busy, is_in_use, is_marker, markers_of, remove_markers};
+pub(crate) use ownership::{is_closed, is_own, sets_modes};
 
 use leftovers::{is_of, leftovers, remove_all};
-use ownership::{is_closed, is_doubtful, is_own, is_proven, lock, not_ours, open_own, prove};
+use ownership::{is_doubtful, is_proven, lock, not_ours, open_own, prove};
 
 use super::metadata::subject::is_refusal;
 use super::remove::remove_tree;
@@ -238,7 +239,8 @@ pub(crate) fn remove_left(directory: BorrowedFd<'_>, key: &str) -> io::Result<bo
         handle => handle?,
     };
     let stat = rustix::fs::fstat(&handle)?;
-    if !is_own(directory, &stat) || !is_closed(&stat) {
+    // Where no mode can be set, every directory is shown alike.
+    if !is_own(directory, &stat) || !is_closed(&stat) && sets_modes(directory) {
         return Ok(true);
     }
     if !lock(&handle, directory, &name)? {

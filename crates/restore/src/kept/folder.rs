@@ -1,10 +1,10 @@
-//! A folder that keeps what a restore replaced: found, opened, undone, forgotten.
+//! A folder that keeps what a restore replaced: opened, undone, forgotten.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use kopia_format::Timestamp;
@@ -12,6 +12,7 @@ use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::journal::{self, Journal, Read};
+use super::ownership::refuse_others;
 use super::record::Record;
 use super::undo::{self, Undone};
 use super::{KEPT, PREFIX};
@@ -49,7 +50,8 @@ impl KeptFolder {
     ///
     /// # Errors
     /// [`Error::Target`] if it cannot be read, belongs to somebody else or is open to others, who could have
-    /// written anything into it, or if its journal is damaged.
+    /// written anything into it, or if its journal is damaged. Where all new files are somebody else's, or no
+    /// modes can be set, that tells nothing: a file is made and removed beside the folder to find out.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
         let path = path.into();
         Self::read(&path).map_err(|source| error(&path, "is no folder of what was replaced", source))
@@ -69,16 +71,7 @@ impl KeptFolder {
         let parent = rustix::fs::open(directory, flags, Mode::empty())?;
         let handle = open_directory(parent.as_fd(), name)?;
         let stat = rustix::fs::fstat(&handle)?;
-        let user = rustix::process::geteuid().as_raw();
-        if stat.st_uid != user {
-            return Err(io::Error::new(
-                io::ErrorKind::PermissionDenied,
-                format!("it belongs to user {}", stat.st_uid),
-            ));
-        }
-        if stat.st_mode & 0o022 != 0 {
-            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "others may write in it"));
-        }
+        refuse_others(parent.as_fd(), &stat)?;
         let read = journal::read(handle.as_fd())?;
         Ok(Self { parent, name: name.to_owned(), handle, read, path })
     }
@@ -192,29 +185,6 @@ impl KeptFolder {
             _ => Ok(()),
         }
     }
-}
-
-/// Finds folders that keep what restores replaced, the newest first: in a directory, beside it and in those
-/// that it lies in. Those that cannot be read are left out.
-pub fn find_kept(near: &Path) -> Vec<KeptFolder> {
-    let mut found = Vec::new();
-    let near = fs::canonicalize(near).or_else(|_| std::path::absolute(near)).unwrap_or_else(|_| near.into());
-    for directory in near.ancestors() {
-        for name in names_in(directory).unwrap_or_default() {
-            match KeptFolder::open(directory.join(&name)) {
-                Ok(folder) => found.push(folder),
-                Err(error) => tracing::debug!(%error, ?name, "no folder of what was replaced"),
-            }
-        }
-    }
-    found.sort_by_key(|folder| std::cmp::Reverse((folder.read.header.began, folder.name.clone())));
-    found
-}
-
-/// Lists the names in a directory that folders of this kind have.
-pub(super) fn names_in(directory: &Path) -> io::Result<Vec<OsString>> {
-    let names = fs::read_dir(directory)?.filter_map(|entry| Some(entry.ok()?.file_name()));
-    Ok(names.filter(|name| name.as_bytes().starts_with(PREFIX.as_bytes())).collect())
 }
 
 pub(super) fn error(path: &Path, what: &'static str, source: io::Error) -> Error {

@@ -184,7 +184,7 @@ pub(super) fn read(folder: BorrowedFd<'_>) -> io::Result<Read> {
             }
         }
     }
-    read.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the journal is empty"))
+    read.ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "the journal is empty"))
 }
 
 /// The records of a journal, from the last to the first.

@@ -14,12 +14,15 @@ use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::aside::move_entry;
-use super::folder::{KeptFolder, KeptState, names_in};
+use super::find::names_in;
+use super::folder::{KeptFolder, KeptState};
 use super::journal::Journal;
+use super::ownership::refuse_others;
 use super::record::{Found, Header, Moment, Put, Record};
 use super::{JOURNAL, KEPT, PREFIX};
 use crate::destination::directory::Directory;
 use crate::destination::mounts::is_mounted;
+use crate::destination::staging::is_own;
 use crate::destination::target::Target;
 use crate::destination::{look, open_directory, open_to_change};
 use crate::{Result, lock};
@@ -162,9 +165,12 @@ impl Keeping {
         }
         let made = || -> io::Result<Self> {
             let folder = open_directory(parent.as_fd(), &name)?;
-            if rustix::fs::fstat(&folder)?.st_dev != target.device {
+            let stat = rustix::fs::fstat(&folder)?;
+            if stat.st_dev != target.device {
                 return Err(Errno::XDEV.into());
             }
+            // What could not be undone is not to be begun.
+            refuse_others(parent.as_fd(), &stat)?;
             // Some network file systems have no locks.
             if rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK)
             {
@@ -363,13 +369,13 @@ fn sweep(directory: &Path, name: &OsStr) {
         let parent = rustix::fs::open(directory, flags, Mode::empty())?;
         let folder = open_directory(parent.as_fd(), &name.to_string_lossy())?;
         let stat = rustix::fs::fstat(&folder)?;
-        let is_ours = stat.st_uid == rustix::process::geteuid().as_raw();
         let age = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs() as i64);
         let is_old = age.saturating_sub(stat.st_mtime) > JUST_MADE;
         // Whoever works in it has it locked, but for the moment in which it is made.
         let locked = rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive);
         let journal = look(folder.as_fd(), JOURNAL)?;
-        if is_ours && is_old && locked.is_ok() && journal.is_none_or(|journal| journal.st_size == 0) {
+        let keeps_nothing = journal.is_none_or(|journal| journal.st_size == 0);
+        if is_old && locked.is_ok() && keeps_nothing && is_own(parent.as_fd(), &stat) {
             remove_empty(parent.as_fd(), &name.to_string_lossy(), folder.as_fd());
         }
         Ok(())

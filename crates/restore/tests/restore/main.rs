@@ -31,6 +31,7 @@ mod salvage;
 mod shards;
 mod skipping;
 mod slashes;
+mod squashed;
 mod swapping;
 mod target;
 mod tight;

@@ -10,7 +10,9 @@ use std::time::{Duration, SystemTime};
 
 use kopia_repository::Entry;
 use kopia_repository::choice::Choice;
-use kopia_restore::{Error, KeptFolder, KeptState, Observer, Options, Outcome, Undone, find_kept};
+use kopia_restore::{
+    Error, KeptFolder, KeptState, Observer, Options, Outcome, Undone, find_kept, unusable_kept,
+};
 use kopia_testkit::refuse::{Call, refusing};
 use kopia_testkit::tmpfs;
 use kopia_testkit::writer::RepositoryWriter;
@@ -354,6 +356,32 @@ fn folders_that_others_could_have_written_are_refused() {
         (names(&target), fs::read(target.join("changed")).unwrap()),
         (vec!["changed".into()], b"old".to_vec())
     );
+}
+
+/// There every folder is shown alike.
+#[test]
+fn where_no_mode_can_be_set_a_folder_that_is_shown_as_open_is_used() {
+    let place = Place::new();
+    let (root, target) = (root(&place), place.path("target"));
+    for answer in [Some(Errno::PERM), None] {
+        fs::create_dir(&target).unwrap();
+        fs::write(target.join("changed"), "old").unwrap();
+        let path = kopia_restore::restore(&root, &target, &options(false)).unwrap().kept_in.unwrap();
+        set_mode(&path, 0o777);
+        assert_eq!((find_kept(&target).len(), unusable_kept(&target).len()), (0, 1));
+        let undone = refusing(&[(Call::Chmod, answer)], || {
+            assert!(unusable_kept(&target).is_empty());
+            undo(find_kept(&target).pop().expect("it is found"))
+        });
+        if undone.is_none() {
+            return;
+        }
+        assert_eq!(
+            (names(&target), fs::read(target.join("changed")).unwrap()),
+            (vec!["changed".into()], b"old".to_vec())
+        );
+        fs::remove_dir_all(&target).unwrap();
+    }
 }
 
 #[test]

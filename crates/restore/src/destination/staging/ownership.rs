@@ -44,7 +44,7 @@ pub(super) fn open_own(target: &Target, name: &str) -> io::Result<Option<OwnedFd
 }
 
 /// Returns whether nobody but a directory's owner may write in it.
-pub(super) fn is_closed(stat: &Stat) -> bool {
+pub(crate) fn is_closed(stat: &Stat) -> bool {
     stat.st_mode & 0o022 == 0
 }
 
@@ -52,7 +52,7 @@ pub(super) fn is_closed(stat: &Stat) -> bool {
 ///
 /// It may also be that of the user whose all new files here are: on NFS with `root_squash` and CIFS with
 /// `uid=` that is somebody else, who could change all of it anyhow.
-pub(super) fn is_own(target: BorrowedFd<'_>, stat: &Stat) -> bool {
+pub(crate) fn is_own(target: BorrowedFd<'_>, stat: &Stat) -> bool {
     let creator = || creator_in(target).ok().map(|creator| creator.uid);
     is_directory(stat) && is_users(stat.st_uid, rustix::process::geteuid().as_raw(), creator)
 }
@@ -89,7 +89,8 @@ pub(super) fn prove(target: BorrowedFd<'_>, handle: BorrowedFd<'_>, name: &str) 
     proof::leave(handle, name)
 }
 
-fn sets_modes(target: BorrowedFd<'_>) -> bool {
+/// Returns whether modes can be set in a directory; where that cannot be found out, they may be.
+pub(crate) fn sets_modes(target: BorrowedFd<'_>) -> bool {
     creator_in(target).map_or(true, |creator| creator.sets_modes)
 }
 

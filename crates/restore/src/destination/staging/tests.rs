@@ -272,6 +272,12 @@ fn where_no_mode_can_be_set_what_is_left_is_taken_up() {
         assert!(opened.is_none_or(|opened| opened.unwrap()), "{answer:?}");
     }
     open().unwrap_err();
+    // And it goes, when what was restored is undone.
+    let directory = fs::File::open(place.path()).unwrap();
+    let remove = || remove_left(directory.as_fd(), "kaa").unwrap();
+    assert!(remove() && left.exists(), "others may write in it");
+    let removed = refusing(&[(Call::Chmod, None)], remove);
+    assert!(removed.is_none() || !left.exists());
 }
 
 /// In a target where others may rename, one of theirs may take its place as soon as it is made.

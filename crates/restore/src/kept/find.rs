@@ -1,0 +1,52 @@
+//! Finds folders that keep what restores replaced.
+
+use std::cmp::Reverse;
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use super::PREFIX;
+use super::folder::KeptFolder;
+use crate::{Error, Result};
+
+/// Finds folders that keep what restores replaced, the newest first: in a directory, beside it and in those
+/// that it lies in. Those that cannot be used are left out: [`unusable_kept`] says why.
+pub fn find_kept(near: &Path) -> Vec<KeptFolder> {
+    let mut found = Vec::new();
+    for opened in open_all(near) {
+        match opened {
+            Ok(folder) => found.push(folder),
+            Err(error) => tracing::debug!(%error, "no folder of what was replaced"),
+        }
+    }
+    found.sort_by_key(|folder| Reverse((folder.read.header.began, folder.name.clone())));
+    found
+}
+
+/// Returns why folders that [`find_kept`] leaves out cannot be used: each error names one that belongs to another
+/// user, is open to others, cannot be read, or is damaged.
+///
+/// Folders without a journal are not among them: they keep nothing, as the restore that made them was killed at
+/// once.
+pub fn unusable_kept(near: &Path) -> Vec<Error> {
+    use io::ErrorKind::{NotFound, UnexpectedEof};
+    let keeps_nothing = |error: &Error| matches!(error, Error::Target { source, .. } if matches!(source.kind(), NotFound | UnexpectedEof));
+    open_all(near).filter_map(Result::err).filter(|error| !keeps_nothing(error)).collect()
+}
+
+fn open_all(near: &Path) -> impl Iterator<Item = Result<KeptFolder>> {
+    let near = fs::canonicalize(near).or_else(|_| std::path::absolute(near)).unwrap_or_else(|_| near.into());
+    let directories: Vec<_> = near.ancestors().map(Path::to_path_buf).collect();
+    directories.into_iter().flat_map(|directory| {
+        let names = names_in(&directory).unwrap_or_default();
+        names.into_iter().map(move |name| KeptFolder::open(directory.join(name)))
+    })
+}
+
+/// Lists the names in a directory that folders of this kind have.
+pub(super) fn names_in(directory: &Path) -> io::Result<Vec<OsString>> {
+    let names = fs::read_dir(directory)?.filter_map(|entry| Some(entry.ok()?.file_name()));
+    Ok(names.filter(|name| name.as_bytes().starts_with(PREFIX.as_bytes())).collect())
+}
