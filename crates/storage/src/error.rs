@@ -142,12 +142,8 @@ impl Error {
     pub fn repeated(&self) -> Option<Self> {
         let Self::Read { blob, place, offset, source } = self else { return None };
         let again = matches!(self.kind(), ErrorKind::TryAgain | ErrorKind::NotAllowed);
-        let source = match (Failure::of(source), source.raw_os_error()) {
-            (Some(failure), _) => io::Error::new(source.kind(), failure.clone()),
-            (None, Some(errno)) => io::Error::from_raw_os_error(errno),
-            (None, None) => io::Error::new(source.kind(), source.to_string()),
-        };
-        again.then(|| Self::Read { blob: blob.clone(), place: place.clone(), offset: *offset, source })
+        let (blob, place) = (blob.clone(), place.clone());
+        again.then(|| Self::Read { blob, place, offset: *offset, source: repeat(source) })
     }
 
     /// Returns what a server said no with, if it was one.
@@ -163,6 +159,15 @@ impl Error {
 
     pub(crate) fn not_found(blob: &BlobId, place: impl Into<String>) -> Self {
         Self::NotFound { blob: blob.clone(), place: place.into() }
+    }
+}
+
+/// Returns an error of the system or of a server once more, with what the server said.
+pub(crate) fn repeat(error: &io::Error) -> io::Error {
+    match (Failure::of(error), error.raw_os_error()) {
+        (Some(failure), _) => io::Error::new(error.kind(), failure.clone()),
+        (None, Some(errno)) => io::Error::from_raw_os_error(errno),
+        (None, None) => io::Error::new(error.kind(), error.to_string()),
     }
 }
 

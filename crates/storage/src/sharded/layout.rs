@@ -18,7 +18,7 @@ use super::form::Form;
 use super::listing;
 use super::shards::Shards;
 use super::tree::{DirectoryTree, EntryKind, Stat, is_absent};
-use crate::{BlobInfo, ErrorKind, MAX_COPIES};
+use crate::{BlobInfo, ErrorKind, MAX_COPIES, error};
 
 /// How many forms are kept. Two or three are usual; a hand-written `.shards` may have one for each prefix.
 const MAX_FORMS: usize = 64;
@@ -198,7 +198,7 @@ impl Layout {
         let fruitless = self.fruitless.load(Ordering::Relaxed);
         if let Some(one) = unlistable.iter_mut().find(of_kind) {
             if one.fruitless >= MAX_UNLISTED {
-                return Err(again(&one.why));
+                return Err(error::repeat(&one.why));
             }
         } else if fruitless >= self.enough.load(Ordering::Relaxed)
             && let Some(kind) = id.as_str().chars().next()
@@ -303,12 +303,6 @@ impl Layout {
             }
         }
     }
-}
-
-/// Makes an error once more, as the same is the answer to each who asks.
-fn again(error: &io::Error) -> io::Error {
-    let same = || io::Error::new(error.kind(), error.to_string());
-    error.raw_os_error().map_or_else(same, io::Error::from_raw_os_error)
 }
 
 #[cfg(test)]

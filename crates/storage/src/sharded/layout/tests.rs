@@ -6,6 +6,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use super::*;
+use crate::Failure;
 use crate::filesystem::{LocalTree, file_length};
 use crate::sharded::Visitor;
 
@@ -188,7 +189,21 @@ impl Refusing<'_> {
         let left = || {
             self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
         };
-        if path == self.refused.as_bytes() && left() { Err(self.error.into()) } else { Ok(()) }
+        match self.error {
+            _ if path != self.refused.as_bytes() || !left() => Ok(()),
+            io::ErrorKind::PermissionDenied => Err(not_permitted().into()),
+            error => Err(error.into()),
+        }
+    }
+}
+
+/// What a server says of what may not be looked into.
+fn not_permitted() -> Failure {
+    Failure::NotPermitted {
+        host: "nas".into(),
+        action: "listing p99".into(),
+        credentials: "KOPIA_WEBDAV_USERNAME".into(),
+        right: None,
     }
 }
 
@@ -245,6 +260,12 @@ fn what_may_not_be_listed_is_searched_for_some_times_and_then_not_known() {
     assert!(why[..searched].iter().all(|why| *why == io::ErrorKind::NotFound), "{why:?}");
     assert!(why[searched..].iter().all(|why| *why == error), "{why:?}");
     assert_eq!(usize::MAX - tree.left.load(Ordering::Relaxed), 1, "they are listed once");
+    // What the server said is told each time: what to do about it depends on that.
+    let find =
+        || place.layout.find(&tree, &BlobId::new(PACK).unwrap(), |_| Err::<(), _>(Errno::NOENT.into()));
+    for why in [find().unwrap_err(), find().unwrap_err()] {
+        assert_eq!(Failure::of(&why), Some(&not_permitted()), "{why}");
+    }
     assert_eq!(place.length(OTHER), Err(Errno::NOENT), "other kinds may be listed");
     assert!(place.layout.is_listed(&BlobId::new(OTHER).unwrap()));
 }
