@@ -250,6 +250,32 @@ fn a_path_is_found_before_a_directory_breaks_off() {
     assert!(root.at("d/c").unwrap_err().to_string().contains("EOF"), "{:?}", root.at("d/c"));
 }
 
+/// A few kilobytes of a repository make a directory of any length: contents may be named again and again.
+#[test]
+fn a_directory_of_more_bytes_than_any_real_one_is_refused_unread() {
+    let root = root(|writer| {
+        let empty = writer.directory(&[]);
+        let list = |length: u64| {
+            let pieces = [json!({"l": length, "o": empty})];
+            json!({"stream": "kopia:indirect", "entries": pieces}).to_string()
+        };
+        [32 << 30, (32 << 30) + 1]
+            .map(|length| format!("I{}", writer.content(Some('x'), list(length).as_bytes())))
+            .iter()
+            .zip(["most", "more"])
+            .map(|(object, name)| entry(name, "d", object, 0))
+            .collect()
+    });
+    let why = |name: &str| root.at(name).unwrap().directory().unwrap_err().to_string();
+    assert!(
+        why("more").contains("its folder has 34359738369 bytes, more than 34359738368"),
+        "{}",
+        why("more")
+    );
+    // What it is, is only known once it is read.
+    assert!(why("most").contains("its list says 34359738368"), "{}", why("most"));
+}
+
 #[test]
 fn names_lead_into_so_many_directories_at_most() {
     let root = root(|writer| {

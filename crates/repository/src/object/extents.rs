@@ -17,6 +17,10 @@ const MAX_DEPTH: usize = ObjectId::MAX_INDIRECTION as usize;
 /// memory.
 pub(super) const MAX_EXTENTS: usize = MAX_PIECES;
 
+/// The most bytes of lists that one walk reads: a piece takes some 100. A list that names few contents, or
+/// other lists, again and again ends here.
+pub(super) const MAX_LIST_BYTES: u64 = MAX_PIECES as u64 * 128;
+
 /// An extent of an object's bytes that one content holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Extent {
@@ -70,6 +74,8 @@ pub struct Extents {
     depth: usize,
     /// How many pieces may be kept at once.
     most: usize,
+    /// How many bytes of lists may still be read, of lists of lists as well.
+    pub(super) list_bytes: u64,
     /// How many bytes an object of one content is taken to have, rather than asking a server.
     assumed: Option<u64>,
 }
@@ -78,8 +84,8 @@ impl Extents {
     /// Starts at the front of an object.
     pub fn new(repository: &Repository, object: ObjectId) -> Self {
         let whole = Some(object);
-        let repository = repository.clone();
-        Self { repository, stack: Vec::new(), whole, depth: 0, most: MAX_PIECES, assumed: None }
+        let (repository, list_bytes) = (repository.clone(), MAX_LIST_BYTES);
+        Self { repository, stack: Vec::new(), whole, depth: 0, most: MAX_PIECES, list_bytes, assumed: None }
     }
 
     /// Takes an object of one content to be there, with about so many bytes, where finding out would mean
@@ -96,7 +102,9 @@ impl Extents {
             return Err(Error::object(object, format!("lists nest more than {MAX_DEPTH} deep")));
         }
         let most = self.most - self.stack.iter().map(Vec::len).sum::<usize>();
-        let mut pieces = list::read(object, Self { depth, most, ..Self::new(&self.repository, list) }, most)?;
+        let contents = Self { depth, most, list_bytes: self.list_bytes, ..Self::new(&self.repository, list) };
+        let (mut pieces, list_bytes) = list::read(object, contents, most)?;
+        self.list_bytes = list_bytes;
         let total = pieces.last().map_or(0, |last| last.start + last.length);
         if length.is_some_and(|length| length != total) {
             let length = length.unwrap_or_default();

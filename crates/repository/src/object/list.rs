@@ -6,6 +6,7 @@ use kopia_format::ObjectId;
 use kopia_format::indirect::{self, Piece};
 
 use super::Extents;
+use super::extents::MAX_LIST_BYTES;
 use crate::{Error, Repository, Result};
 
 /// The longest content of a list, in bytes. Kopia splits lists as it does files, into 16 MiB at most.
@@ -15,7 +16,9 @@ const LONGEST: u64 = 32 << 20;
 const STREAMED: usize = 16 << 20;
 
 /// Reads and parses the list of `object`, which `contents` walks; `most` pieces are wanted.
-pub(super) fn read(object: ObjectId, contents: Extents, most: usize) -> Result<Vec<Piece>> {
+///
+/// Returns how many bytes of lists may be read after it, too.
+pub(super) fn read(object: ObjectId, contents: Extents, most: usize) -> Result<(Vec<Piece>, u64)> {
     let corrupt = |error| Error::object(object, error);
     let mut contents = Contents { object, contents, bytes: Vec::new(), at: 0, failed: None };
     let mut start = Vec::new();
@@ -23,11 +26,14 @@ pub(super) fn read(object: ObjectId, contents: Extents, most: usize) -> Result<V
         match contents.next()? {
             Some(bytes) if start.is_empty() => start = bytes,
             Some(bytes) => start.extend(bytes),
-            None => return indirect::parse(&start, most).map_err(corrupt),
+            None => {
+                let pieces = indirect::parse(&start, most).map_err(corrupt)?;
+                return Ok((pieces, contents.contents.list_bytes));
+            }
         }
     }
     match indirect::parse_stream(io::BufReader::new(start.chain(&mut contents)), most) {
-        Ok(parsed) => parsed.map_err(corrupt),
+        Ok(parsed) => Ok((parsed.map_err(corrupt)?, contents.contents.list_bytes)),
         Err(error) => Err(contents.failed.take().unwrap_or_else(|| Error::object(object, error))),
     }
 }
@@ -44,7 +50,7 @@ struct Contents {
 }
 
 impl Contents {
-    /// Reads the next content.
+    /// Reads the next content, and counts its bytes.
     fn next(&mut self) -> Result<Option<Vec<u8>>> {
         let Some(extent) = self.contents.next().transpose()? else { return Ok(None) };
         let repository: &Repository = &self.contents.repository;
@@ -53,7 +59,12 @@ impl Contents {
             let why = format!("its list has a content of {length} bytes, more than {LONGEST}");
             return Err(Error::object(self.object, why));
         }
-        repository.read_extent(&extent).map(Some)
+        let bytes = repository.read_extent(&extent)?;
+        let left = self.contents.list_bytes.checked_sub(bytes.len() as u64);
+        let refuse =
+            || Error::object(self.object, format!("its lists have more than {MAX_LIST_BYTES} bytes"));
+        self.contents.list_bytes = left.ok_or_else(refuse)?;
+        Ok(Some(bytes))
     }
 }
 
@@ -75,3 +86,6 @@ impl Read for &mut Contents {
         Ok(count)
     }
 }
+
+#[cfg(test)]
+mod tests;

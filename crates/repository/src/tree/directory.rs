@@ -19,6 +19,10 @@ use crate::{Error, Repository, Result};
 /// So one of a million files takes no memory of its own.
 const STREAMED: u64 = 16 << 20;
 
+/// The longest directory that is read, in bytes: one of some 100 million entries. Kopia holds all of them in
+/// memory when it writes one.
+const LONGEST: u64 = 32 << 30;
+
 /// How many directories are read at once at most, and how many bytes of them are in memory.
 ///
 /// Where each read takes long, more of both: each time costs a round trip, and nothing is restored before
@@ -163,6 +167,10 @@ impl Fetched {
             return json.map(Json::Whole);
         }
         let reader = ObjectReader::open(&self.repository, object)?;
+        if reader.length() > LONGEST {
+            let why = format!("its folder has {} bytes, more than {LONGEST}", reader.length());
+            return Err(Error::object(object, why));
+        }
         if reader.length() > STREAMED {
             return Ok(Json::Long(reader));
         }
