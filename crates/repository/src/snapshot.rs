@@ -16,11 +16,11 @@ use crate::{Entry, Error, Repository, Result};
 use reader::ManifestReader;
 pub(crate) use reader::{LONGEST_LIST, memory_of, too_long, too_many};
 
-/// A snapshot of a repository. What it was made of is in [`Self::manifest`].
+/// A snapshot of a repository. What it was made of is in [`Self::manifest`]. It is cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     repository: Repository,
-    manifest: SnapshotManifest,
+    manifest: Arc<SnapshotManifest>,
     deleted: bool,
     root_is_guessed: bool,
 }
@@ -113,8 +113,8 @@ impl Repository {
                 id: manifest.id.to_string(),
                 why: error.to_string(),
             })?;
-            let repository = self.clone();
-            Ok(Snapshot { repository, manifest: snapshot, deleted, root_is_guessed: false })
+            let (repository, manifest) = (self.clone(), Arc::new(snapshot));
+            Ok(Snapshot { repository, manifest, deleted, root_is_guessed: false })
         });
         parsed.collect()
     }

@@ -7,11 +7,13 @@ use std::sync::Barrier;
 use std::thread;
 
 use kopia_codec::key::{KeyDerivation, Password};
+use kopia_repository::verify::Options;
 use kopia_repository::{Error, OpenOptions, Repository, Resources};
 use kopia_storage::FilesystemStore;
 use kopia_testkit::huge::HugeIndex;
 use kopia_testkit::peak;
-use kopia_testkit::writer::PASSWORD;
+use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
+use serde_json::json;
 
 const MIB: u64 = 1 << 20;
 
@@ -122,6 +124,33 @@ fn the_merged_index_in_a_file() {
         let error = error.to_string();
         assert!(error.contains(why) && error.contains(&*directory.to_string_lossy()), "{error}");
     }
+}
+
+#[test]
+fn what_is_lost_of_a_snapshot_holds_no_copy_of_it() {
+    const LOST: usize = 500;
+    let set_up = |place: &Path| {
+        let mut writer = RepositoryWriter::new();
+        let missing = "f".repeat(32);
+        let lost =
+            |number: usize| json!({"name": number.to_string(), "type": "f", "size": 1, "obj": missing});
+        let root = writer.directory(&(0..LOST).map(lost).collect::<Vec<_>>());
+        writer.manifest(json!({
+            "source": {"host": "host", "userName": "app", "path": "/data"},
+            "description": "A".repeat(1_000_000),
+            "startTime": "2026-01-01T00:00:00Z",
+            "endTime": "2026-01-01T00:00:00Z",
+            "rootEntry": {"name": "data", "type": "d", "obj": root},
+        }));
+        writer.finish_in(&place.join("repository")).unwrap();
+    };
+    let work = |place: &Path| {
+        let report = open(place, Resources::default()).verify(&Options::default(), &()).unwrap();
+        assert_eq!((report.affected_count, report.affected.len()), (LOST as u64, LOST));
+    };
+    let peak = peak::of("what_is_lost_of_a_snapshot_holds_no_copy_of_it", "all", set_up, work);
+    // The copies would take 500 MB.
+    assert!(peak.is_none_or(|peak| peak <= 128 * MIB), "{peak:?} bytes");
 }
 
 /// Prints what opening takes: `CONTENTS=10000000 BLOBS=1 cargo test … -- --ignored --nocapture of_contents`.

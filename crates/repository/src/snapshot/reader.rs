@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kopia_format::manifest::{self, Manifest, State};
+use kopia_format::snapshot::SnapshotManifest;
 use kopia_format::{ContentId, ManifestId, Timestamp};
 use rayon::prelude::*;
 
@@ -208,7 +209,8 @@ fn unpacked_length(packed: &[u8]) -> usize {
 /// Returns about how many bytes of memory a state takes, and what it is parsed into.
 pub(crate) fn memory_of(state: &State<'_>) -> usize {
     let is_parsed = state.is_snapshot() && !state.deleted;
-    state.memory().saturating_add(if is_parsed { size_of::<Snapshot>() } else { 0 })
+    let parsed = size_of::<Snapshot>() + size_of::<SnapshotManifest>();
+    state.memory().saturating_add(if is_parsed { parsed } else { 0 })
 }
 
 /// Returns about how many bytes of memory a [`Key`] takes in a hash table, which is half full at least.
