@@ -47,6 +47,7 @@ pub mod indirect;
 mod json;
 pub mod maintenance;
 pub mod manifest;
+mod memory;
 pub mod postamble;
 pub mod snapshot;
 pub mod stub;

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::{ManifestId, Result, Timestamp, json};
+use crate::{ManifestId, Result, Timestamp, json, memory};
 
 const WHAT: &str = "manifest list";
 
@@ -70,16 +70,7 @@ impl State<'_> {
 
     /// Returns about how many bytes of memory it takes as a [`Manifest`], in a list or in a map by its id.
     pub fn memory(&self) -> usize {
-        // A node of the standard library's B-trees has room for eleven, and is seldom less than half full.
-        const NODE: usize = 11 * 2 * size_of::<String>() + 2 * size_of::<usize>();
-        const ALLOCATION: usize = 16;
-        const OWN: usize = 2 * size_of::<Manifest>();
-        // Labels in pairs, the payload, and the id twice: it is the key of a map, too.
-        let texts = self.labels.len().saturating_mul(2).saturating_add(3);
-        let nodes = self.labels.len().div_ceil(6).saturating_mul(NODE);
-        [OWN, nodes, self.id.as_str().len(), self.length(), texts.saturating_mul(ALLOCATION)]
-            .into_iter()
-            .fold(0, usize::saturating_add)
+        memory_of(&self.id, &self.labels, self.data)
     }
 }
 
@@ -88,6 +79,14 @@ impl From<State<'_>> for Manifest {
         let State { id, labels, modified, deleted, data } = state;
         Self { id, labels, modified, deleted, data: data.map(ToOwned::to_owned) }
     }
+}
+
+fn memory_of(id: &ManifestId, labels: &BTreeMap<String, String>, data: Option<&RawValue>) -> usize {
+    const OWN: usize = 2 * size_of::<Manifest>();
+    // The id is the key of a map, too.
+    let id = memory::of_text(id.as_str());
+    let data = memory::of_text(data.map_or("", RawValue::get));
+    memory::total([OWN, id, id, memory::of_texts(labels), data])
 }
 
 fn is_snapshot(labels: &BTreeMap<String, String>) -> bool {
@@ -112,6 +111,11 @@ impl Manifest {
     /// Returns whether this is a snapshot's manifest.
     pub fn is_snapshot(&self) -> bool {
         is_snapshot(&self.labels)
+    }
+
+    /// Returns about how many bytes of memory it takes, in a list or in a map by its id.
+    pub fn memory(&self) -> usize {
+        memory_of(&self.id, &self.labels, self.data.as_deref())
     }
 }
 
@@ -235,9 +239,11 @@ mod tests {
             let list = format!(r#"{{"entries":[{{"id":"a","modified":"2026-01-01T00:00:00Z"{rest}}}]}}"#);
             read(list.as_bytes(), |state| {
                 memory.push(state.memory());
+                memory.push(Manifest::from(state).memory());
                 Ok(())
             })
             .unwrap();
+            assert_eq!(memory[0], memory[1]);
             memory[0]
         };
         let deleted = memory(r#","deleted":true"#);

@@ -13,7 +13,7 @@ pub use source::Source;
 
 use crate::directory::{Entry, RawEntry, Refusal, Refused, Summary};
 use crate::manifest::Manifest;
-use crate::{Error, Result, Timestamp, json};
+use crate::{Error, Result, Timestamp, json, memory};
 
 const WHAT: &str = "snapshot";
 
@@ -121,6 +121,16 @@ impl SnapshotManifest {
         &self.pins
     }
 
+    /// Returns about how many bytes of memory it takes; short tags and pins take many times their JSON.
+    pub fn memory(&self) -> usize {
+        let Self { id, source, description, incomplete, root_entry, tags, pins, .. } = self;
+        let texts = [id, &source.host, &source.user, &source.path, description, incomplete];
+        let texts = texts.into_iter().chain(pins).map(|text| memory::of_text(text));
+        let root = root_entry.as_ref().map_or(0, RawEntry::memory);
+        let list = pins.capacity().saturating_mul(size_of::<String>());
+        memory::total([size_of::<Self>(), root, memory::of_texts(tags), list].into_iter().chain(texts))
+    }
+
     /// Returns totals of the tree, and which entries the backup could not read.
     pub fn summary(&self) -> Option<&Summary> {
         self.root_entry.as_ref()?.summ.as_deref()
@@ -189,6 +199,31 @@ mod tests {
         assert_eq!(old.root().unwrap_err().why, Refusal::NoRoot);
         assert!(snapshot("null").is_err());
         assert!(snapshot("[1]").is_err());
+    }
+
+    #[test]
+    fn memory_is_that_of_everything_it_is_made_of() {
+        let memory = |data: &str| snapshot(data).unwrap().memory();
+        let nothing = memory("{}");
+        assert!(nothing >= size_of::<SnapshotManifest>());
+        let text = "A".repeat(5000);
+        for data in [
+            format!(r#"{{"description":"{text}"}}"#),
+            format!(r#"{{"incomplete":"{text}"}}"#),
+            format!(r#"{{"source":{{"path":"{text}"}}}}"#),
+            format!(r#"{{"tags":{{"{text}":""}}}}"#),
+            format!(r#"{{"pins":["{text}"]}}"#),
+            format!(r#"{{"rootEntry":{{"name":"{text}"}}}}"#),
+            format!(r#"{{"rootEntry":{{"summ":{{"incomplete":"{text}"}}}}}}"#),
+            format!(r#"{{"rootEntry":{{"summ":{{"errors":[{{"error":"{text}"}}]}}}}}}"#),
+        ] {
+            let more = memory(&data) - nothing;
+            assert!((5000..7000).contains(&more), "{more}: {data:.40}");
+        }
+        // Of 9 bytes each, and of 5.
+        let tags: Vec<_> = (0..1000).map(|number| format!(r#""{number:03}":"""#)).collect();
+        assert!(memory(&format!(r#"{{"tags":{{{}}}}}"#, tags.join(","))) > nothing + 100_000);
+        assert!(memory(&format!(r#"{{"pins":[{}]}}"#, vec![r#""ab""#; 1000].join(","))) > nothing + 40_000);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What was backed up, and when.
 
+mod parse;
 mod reader;
 mod served;
 
@@ -99,24 +100,9 @@ impl Repository {
             (manifest::latest(live.into_iter().flatten()), Vec::new())
         };
         drop(reader);
-        let live = live.into_iter().map(|manifest| (manifest, false));
-        let all = live.chain(back.into_iter().map(|manifest| (manifest, true)));
-        let mut list = all_or_some(degraded, self.parse(all), &mut lost)?;
+        let mut list = all_or_some(degraded, self.parse(live, back), &mut lost)?;
         sort(&mut list);
         Ok(Snapshots { list, lost, hides_deleted, tombstones })
-    }
-
-    /// Parses those manifests that are of snapshots, each with whether it was deleted.
-    fn parse(&self, manifests: impl Iterator<Item = (Manifest, bool)>) -> Vec<Result<Snapshot>> {
-        let parsed = manifests.filter(|(manifest, _)| manifest.is_snapshot()).map(|(manifest, deleted)| {
-            let snapshot = SnapshotManifest::parse(&manifest).map_err(|error| Error::CorruptSnapshot {
-                id: manifest.id.to_string(),
-                why: error.to_string(),
-            })?;
-            let (repository, manifest) = (self.clone(), Arc::new(snapshot));
-            Ok(Snapshot { repository, manifest, deleted, root_is_guessed: false })
-        });
-        parsed.collect()
     }
 }
 

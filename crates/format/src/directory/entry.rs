@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::refused::shown;
 use super::{Refusal, Refused, Summary};
-use crate::{ObjectId, Timestamp};
+use crate::{ObjectId, Timestamp, memory};
 
 /// The longest name that is accepted, in bytes; no file system has longer ones.
 const MAX_NAME: usize = 4096;
@@ -98,6 +98,13 @@ impl RawEntry<'static> {
 }
 
 impl RawEntry<'_> {
+    /// Returns about how many bytes of memory it takes beside its own fields, once it borrows nothing.
+    pub(crate) fn memory(&self) -> usize {
+        let texts = [&self.name, &self.kind, &self.mode, &self.mtime, &self.obj];
+        let summary = self.summ.as_deref().map_or(0, Summary::memory);
+        memory::total(texts.map(|text| memory::of_text(text)).into_iter().chain([summary]))
+    }
+
     /// Copies borrowed text, so that the entry outlives the directory's bytes.
     pub(crate) fn into_owned(self) -> RawEntry<'static> {
         RawEntry {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Timestamp, json};
+use crate::{Timestamp, json, memory};
 
 /// Totals of a directory and everything below it, and what the backup could not read there.
 ///
@@ -43,6 +43,16 @@ pub struct FailedEntry {
     pub path: String,
     /// Kopia's error message.
     pub error: String,
+}
+
+impl Summary {
+    /// Returns about how many bytes of memory it takes.
+    pub(super) fn memory(&self) -> usize {
+        let errors = self.errors.iter().flat_map(|failed| [&failed.path, &failed.error]);
+        let texts = errors.chain([&self.incomplete]).map(|text| memory::of_text(text));
+        let list = self.errors.capacity().saturating_mul(size_of::<FailedEntry>());
+        memory::total([size_of::<Self>(), list].into_iter().chain(texts))
+    }
 }
 
 fn is_zero(number: &i64) -> bool {

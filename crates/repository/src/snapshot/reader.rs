@@ -18,7 +18,7 @@ use crate::{Repository, Result};
 pub(super) const LONGEST: usize = 1 << 20;
 
 /// How many bytes of memory manifests take in all, with the snapshots that they are parsed into: some 400,000.
-const MOST: usize = 1 << 30;
+pub(super) const MOST: usize = 1 << 30;
 
 /// How many bytes of lists are in memory at once, apart from what is kept of them: packed, and unpacked. One
 /// list may have more when it is unpacked.

@@ -24,7 +24,7 @@ impl Repository {
         let there = manifests.filter_map(|(manifest, payload)| Some(manifest_of(manifest, payload?)));
         let mut lost = Vec::new();
         let manifests = all_or_some(degraded, there.collect(), &mut lost)?;
-        let parsed = self.parse(manifests.into_iter().map(|manifest| (manifest, false)));
+        let parsed = self.parse(manifests, Vec::new());
         let mut list = all_or_some(degraded, parsed, &mut lost)?;
         list.iter_mut().for_each(|snapshot| snapshot.root_is_guessed = guessed.contains(snapshot.id()));
         sort(&mut list);

@@ -60,6 +60,40 @@ fn states_are_counted_with_all_that_they_take() {
 }
 
 #[test]
+fn tags_and_pins_are_counted_as_what_they_become() {
+    let texts = |text: &dyn Fn(usize) -> String| (0..1000).map(text).collect::<Vec<_>>().join(",");
+    let (tags, pins) = (texts(&|number| format!(r#""{number}":"c""#)), texts(&|_| r#""a""#.into()));
+    let data = format!(r#"{{"tags":{{{tags}}},"pins":[{pins}]}}"#);
+    assert!(data.len() < 16_000);
+    let manifest = |number: usize| {
+        let labels = [("type".to_owned(), "snapshot".to_owned())].into();
+        let id = ManifestId::new(&number.to_string()).unwrap();
+        Manifest::new(id, labels, Timestamp::default(), data.as_bytes()).unwrap()
+    };
+    let repository = repository(&[]);
+    let parse = |most| {
+        let [live, deleted] = [0..5, 5..10].map(|numbers| numbers.map(manifest).collect());
+        let (mut ids, mut refused) = (Vec::new(), Vec::new());
+        for snapshot in repository.parse_within(most, live, deleted) {
+            match snapshot {
+                Ok(snapshot) => ids.push(snapshot.id().to_owned()),
+                Err(error) => refused.push(error.to_string()),
+            }
+        }
+        (ids, refused)
+    };
+    assert_eq!(parse(MOST).0.len(), 10);
+    // There would be room for all of them as they are written.
+    let (ids, refused) = parse(1 << 20);
+    assert!((2..=6).contains(&ids.len()), "{ids:?}");
+    assert_eq!(refused.len(), 10 - ids.len());
+    let why = "unsupported list of manifests: manifests take more than 1048576 bytes of memory in all";
+    assert!(refused.iter().all(|refused| refused.starts_with("manifest ") && refused.ends_with(why)));
+    // There is room for one, once no others wait.
+    assert_eq!(parse(180_000).0, ["9"]);
+}
+
+#[test]
 fn a_list_is_kept_as_it_stands() {
     let text = json!({"labels": {"type": "snapshot", "path": "/"}, "data": {"x": [1]}}).to_string();
     let repository = repository(&[&text[1..text.len() - 1]]);
