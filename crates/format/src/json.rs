@@ -1,17 +1,13 @@
 //! JSON from a repository: UTF-8 is checked once, fast, so that strings can be borrowed from the bytes.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::{fmt, io};
 
 use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, SeqAccess, Visitor};
 
 use crate::{Error, Result};
-
-/// The most labels, tags or pins that something has. In memory a short one takes many times its bytes.
-const MAX_TEXTS: usize = 1000;
 
 /// Parses the whole of `bytes`; `what` names them in errors.
 pub(crate) fn parse<'a, T: Deserialize<'a>>(what: &'static str, bytes: &'a [u8]) -> Result<T> {
@@ -68,6 +64,15 @@ where
     deserializer.deserialize_any(List::<T>::new(N))
 }
 
+/// As [`first`], of any number of items.
+pub(crate) fn without_nulls<'de, D, T>(deserializer: D) -> std::result::Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    deserializer.deserialize_any(List::<T>::new(usize::MAX))
+}
+
 /// Visits the items of a list, or of `null`, as they are parsed, but for the `null`s in it; why `visit` refuses
 /// one ends the list.
 pub(crate) struct Each<T, F> {
@@ -115,61 +120,6 @@ where
             }
         }
         Ok(())
-    }
-}
-
-/// Deserializes a map of texts, or `null`, that has no more than [`MAX_TEXTS`] of them.
-pub(crate) fn few_by_name<'de, D>(deserializer: D) -> std::result::Result<BTreeMap<String, String>, D::Error>
-where
-    D: Deserializer<'de>,
-{
-    deserializer.deserialize_any(Few)
-}
-
-/// Deserializes a list of texts, or `null`, that has no more than [`MAX_TEXTS`] of them.
-pub(crate) fn few<'de, D>(deserializer: D) -> std::result::Result<Vec<String>, D::Error>
-where
-    D: Deserializer<'de>,
-{
-    let mut few = Vec::new();
-    let add = |text: String| {
-        if few.len() == MAX_TEXTS {
-            return Err(too_many());
-        }
-        few.push(text);
-        Ok(())
-    };
-    Each::new(add).deserialize(deserializer)?;
-    Ok(few)
-}
-
-fn too_many() -> String {
-    format!("more than {MAX_TEXTS} labels, tags or pins")
-}
-
-/// The visitor of a map of not too many texts, or of `null`.
-struct Few;
-
-impl<'de> Visitor<'de> for Few {
-    type Value = BTreeMap<String, String>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object of texts or null")
-    }
-
-    fn visit_unit<E>(self) -> std::result::Result<Self::Value, E> {
-        Ok(BTreeMap::new())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Self::Value, A::Error> {
-        let mut texts = BTreeMap::new();
-        while let Some((name, text)) = map.next_entry()? {
-            if texts.len() == MAX_TEXTS {
-                return Err(A::Error::custom(too_many()));
-            }
-            texts.insert(name, text);
-        }
-        Ok(texts)
     }
 }
 

@@ -4,6 +4,8 @@
 //! `{"entries":[{"id","labels":{…},"modified","deleted":bool,"data":{…}}]}`. Authority:
 //! `repo/manifest/serialized.go`.
 
+mod labels;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,7 +14,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::{ManifestId, Result, Timestamp, json, memory};
+use crate::{Error, ManifestId, Result, Timestamp, json, memory};
 
 const WHAT: &str = "manifest list";
 
@@ -21,6 +23,13 @@ pub const TYPE_LABEL: &str = "type";
 
 /// The value of [`TYPE_LABEL`] for snapshots.
 pub const TYPE_SNAPSHOT: &str = "snapshot";
+
+/// The longest manifest that is read, in bytes of its id, labels and payload. Real ones have some 1,000.
+pub const LONGEST: usize = 1 << 20;
+
+/// The most labels that a manifest has: a snapshot's are four, and its tags. In memory a short one takes many
+/// times its bytes.
+pub const MAX_LABELS: usize = 10_000;
 
 /// One state of a manifest, from one `m` content. Another content may hold a later state of the same id.
 #[derive(Debug, Clone)]
@@ -35,6 +44,9 @@ pub struct Manifest {
     pub deleted: bool,
     /// The payload: JSON whose shape depends on the type. None for deleted ones.
     pub data: Option<Box<RawValue>>,
+    /// Why it has no payload, and no labels but its type, if it is larger than is read: it has more than
+    /// [`MAX_LABELS`], or more than [`LONGEST`] bytes. A deletion needs neither, and is not refused.
+    pub refused: Option<Box<Error>>,
 }
 
 /// A state of a manifest as it stands in a list: most of it is not copied yet.
@@ -42,8 +54,8 @@ pub struct Manifest {
 pub struct State<'l> {
     /// As [`Manifest::id`].
     pub id: ManifestId,
-    /// As [`Manifest::labels`]; a thousand at most.
-    #[serde(default, deserialize_with = "json::few_by_name")]
+    /// As [`Manifest::labels`].
+    #[serde(default, deserialize_with = "labels::deserialize")]
     pub labels: BTreeMap<String, String>,
     /// As [`Manifest::modified`].
     pub modified: Timestamp,
@@ -53,6 +65,9 @@ pub struct State<'l> {
     /// As [`Manifest::data`].
     #[serde(default, borrow)]
     pub data: Option<&'l RawValue>,
+    /// As [`Manifest::refused`].
+    #[serde(skip)]
+    pub refused: Option<Box<Error>>,
 }
 
 impl State<'_> {
@@ -72,13 +87,36 @@ impl State<'_> {
     pub fn memory(&self) -> usize {
         memory_of(&self.id, &self.labels, self.data)
     }
+
+    /// Empties a state that is too large, so that it costs nothing but itself: other states stand in its list.
+    fn within_limits(mut self) -> Self {
+        let refused = match (self.labels.len(), self.length()) {
+            (count, _) if count > MAX_LABELS => {
+                Error::unsupported("number of labels", format!("more than {MAX_LABELS}"))
+            }
+            (_, length) if length > LONGEST => too_long(length),
+            _ => return self,
+        };
+        let is_snapshot = self.is_snapshot();
+        self.labels = BTreeMap::new();
+        self.data = None;
+        if is_snapshot {
+            self.labels.insert(TYPE_LABEL.to_owned(), TYPE_SNAPSHOT.to_owned());
+        }
+        self.refused = (!self.deleted).then(|| Box::new(refused));
+        self
+    }
 }
 
 impl From<State<'_>> for Manifest {
     fn from(state: State<'_>) -> Self {
-        let State { id, labels, modified, deleted, data } = state;
-        Self { id, labels, modified, deleted, data: data.map(ToOwned::to_owned) }
+        let State { id, labels, modified, deleted, data, refused } = state;
+        Self { id, labels, modified, deleted, data: data.map(ToOwned::to_owned), refused }
     }
+}
+
+fn too_long(length: usize) -> Error {
+    Error::unsupported("length", format!("{length} bytes, more than {LONGEST}"))
 }
 
 fn memory_of(id: &ManifestId, labels: &BTreeMap<String, String>, data: Option<&RawValue>) -> usize {
@@ -97,15 +135,18 @@ impl Manifest {
     /// Joins what a manifest is looked up by and its payload, which has to be JSON.
     ///
     /// # Errors
-    /// [`crate::Error::Corrupt`] if it is not.
+    /// [`Error::Corrupt`] if it is not; [`Error::Unsupported`] if it has more than [`LONGEST`] bytes.
     pub fn new(
         id: ManifestId,
         labels: BTreeMap<String, String>,
         modified: Timestamp,
         payload: &[u8],
     ) -> Result<Self> {
+        if payload.len() > LONGEST {
+            return Err(too_long(payload.len()));
+        }
         let data = Some(json::parse("manifest", payload)?);
-        Ok(Self { id, labels, modified, deleted: false, data })
+        Ok(Self { id, labels, modified, deleted: false, data, refused: None })
     }
 
     /// Returns whether this is a snapshot's manifest.
@@ -122,7 +163,7 @@ impl Manifest {
 /// Parses one `m` content.
 ///
 /// # Errors
-/// [`crate::Error::Corrupt`] if it is not the JSON that kopia writes.
+/// [`Error::Corrupt`] if it is not the JSON that kopia writes.
 pub fn parse(bytes: &[u8]) -> Result<Vec<Manifest>> {
     let mut manifests = Vec::new();
     read(bytes, |state| {
@@ -132,12 +173,13 @@ pub fn parse(bytes: &[u8]) -> Result<Vec<Manifest>> {
     Ok(manifests)
 }
 
-/// Parses one `m` content state by state: some bytes of JSON take ten times as many once all are parsed.
+/// Parses one `m` content state by state: some bytes of JSON take ten times as many once all are parsed. A
+/// state that is too large comes [emptied](Manifest::refused).
 ///
 /// # Errors
 /// As for [`parse`]; if `take` refuses a state, with the reason that it gives.
 pub fn read<'l>(bytes: &'l [u8], take: impl FnMut(State<'l>) -> Result<(), String>) -> Result<()> {
-    let corrupt = |error: serde_json::Error| crate::Error::corrupt(WHAT, error.to_string());
+    let corrupt = |error: serde_json::Error| Error::corrupt(WHAT, error.to_string());
     let mut json = serde_json::Deserializer::from_str(json::text(WHAT, bytes)?);
     json.deserialize_map(Document { take }).and_then(|()| json.end()).map_err(corrupt)
 }
@@ -161,7 +203,8 @@ impl<'de, F: FnMut(State<'de>) -> Result<(), String>> Visitor<'de> for Document<
                 "entries" if was_there => return Err(A::Error::duplicate_field("entries")),
                 "entries" => {
                     was_there = true;
-                    map.next_value_seed(json::Each::<State<'de>, _>::new(&mut self.take))?;
+                    let take = |state: State<'de>| (self.take)(state.within_limits());
+                    map.next_value_seed(json::Each::<State<'de>, _>::new(take))?;
                 }
                 _ => drop(map.next_value::<IgnoredAny>()?),
             }
@@ -183,101 +226,4 @@ pub fn latest(states: impl IntoIterator<Item = Manifest>) -> Vec<Manifest> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LIST: &str = r#"{"entries":[
-        {"id":"a","labels":{"type":"snapshot"},"modified":"2026-01-01T00:00:00Z","data":{"x":1}},
-        null,
-        {"id":"b","labels":{"type":"policy"},"modified":"2026-01-01T00:00:00Z","data":{}},
-        {"id":"b","labels":null,"modified":"2026-01-02T00:00:00Z","deleted":true,"data":null}]}"#;
-
-    #[test]
-    fn the_latest_state_counts() {
-        let states = parse(LIST.as_bytes()).unwrap();
-        assert_eq!(states.len(), 3);
-        assert!(states[2].deleted && states[2].data.is_none());
-        assert!(states[0].is_snapshot() && !states[1].is_snapshot() && !states[2].is_snapshot());
-        for order in [states.clone(), states.into_iter().rev().collect()] {
-            let manifests = latest(order);
-            assert_eq!(manifests.len(), 1);
-            assert!(manifests[0].is_snapshot());
-            assert_eq!(manifests[0].data.as_ref().unwrap().get(), r#"{"x":1}"#);
-        }
-    }
-
-    #[test]
-    fn of_states_of_one_time_the_first_counts() {
-        let state = |data| format!(r#"{{"id":"a","modified":"2026-01-01T00:00:00Z","data":{data}}}"#);
-        let list = format!(r#"{{"entries":[{},{}]}}"#, state(1), state(2));
-        let manifests = latest(parse(list.as_bytes()).unwrap());
-        assert_eq!(manifests[0].data.as_ref().unwrap().get(), "1");
-    }
-
-    #[test]
-    fn states_are_taken_one_by_one() {
-        let (mut ids, mut lengths) = (Vec::new(), Vec::new());
-        let refused = read(LIST.as_bytes(), |state| {
-            if ids.len() == 2 {
-                return Err("no more than two".into());
-            }
-            ids.push(state.id.to_string());
-            lengths.push(state.length());
-            Ok(())
-        });
-        assert_eq!((&ids[..], &lengths[..]), (&["a".into(), "b".into()][..], &[20, 13][..]));
-        let refused = refused.unwrap_err().to_string();
-        assert!(refused.contains("manifest list: no more than two at line 5"), "{refused}");
-        let twice = br#"{"entries":[],"entries":[]}"#;
-        assert!(parse(twice).unwrap_err().to_string().contains("duplicate field `entries`"));
-    }
-
-    #[test]
-    fn what_takes_memory_counts() {
-        let memory = |rest: &str| {
-            let mut memory = Vec::new();
-            let list = format!(r#"{{"entries":[{{"id":"a","modified":"2026-01-01T00:00:00Z"{rest}}}]}}"#);
-            read(list.as_bytes(), |state| {
-                memory.push(state.memory());
-                memory.push(Manifest::from(state).memory());
-                Ok(())
-            })
-            .unwrap();
-            assert_eq!(memory[0], memory[1]);
-            memory[0]
-        };
-        let deleted = memory(r#","deleted":true"#);
-        assert!(deleted >= size_of::<Manifest>());
-        // Names and values of a tree have room for eleven.
-        assert!(memory(r#","labels":{"type":"snapshot"},"data":{}"#) >= deleted + 11 * 48);
-        let data = format!(r#","data":"{}""#, "A".repeat(5000));
-        assert!((5000..6000).contains(&(memory(&data) - deleted)));
-    }
-
-    #[test]
-    fn labels_are_not_without_end() {
-        let list = |count: usize| {
-            let labels: Vec<_> = (0..count).map(|number| format!(r#""{number}":"""#)).collect();
-            let labels = labels.join(",");
-            format!(r#"{{"entries":[{{"id":"a","modified":"2026-01-01T00:00:00Z","labels":{{{labels}}}}}]}}"#)
-        };
-        assert_eq!(parse(list(1000).as_bytes()).unwrap()[0].labels.len(), 1000);
-        let refused = parse(list(1001).as_bytes()).unwrap_err().to_string();
-        assert!(refused.contains("more than 1000 labels"), "{refused}");
-    }
-
-    #[test]
-    fn malformed_lists() {
-        assert!(parse(br#"{"entries":null}"#).unwrap().is_empty());
-        let error = parse(br#"{"entries":7}"#).unwrap_err().to_string();
-        assert!(error.contains("expected a list or null at line 1"), "{error}");
-        for bad in [
-            "",
-            "{",
-            r#"{"entries":[{"id":"a"}]}"#,
-            r#"{"entries":[{"id":"","modified":"2026-01-01T00:00:00Z"}]}"#,
-        ] {
-            assert!(parse(bad.as_bytes()).is_err(), "{bad}");
-        }
-    }
-}
+mod tests;

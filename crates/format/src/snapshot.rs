@@ -32,9 +32,9 @@ pub struct SnapshotManifest {
     incomplete: String,
     #[serde(deserialize_with = "RawEntry::owned")]
     root_entry: Option<RawEntry<'static>>,
-    #[serde(deserialize_with = "json::few_by_name", skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(deserialize_with = "json::null_as_default", skip_serializing_if = "BTreeMap::is_empty")]
     tags: BTreeMap<String, String>,
-    #[serde(deserialize_with = "json::few", skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "json::without_nulls", skip_serializing_if = "Vec::is_empty")]
     pins: Vec<String>,
 }
 
@@ -68,8 +68,11 @@ impl SnapshotManifest {
     /// Parses the data of a manifest of type `snapshot`.
     ///
     /// # Errors
-    /// [`Error::Corrupt`] if the manifest holds no snapshot.
+    /// [`Error::Corrupt`] if the manifest holds no snapshot; what it was [refused](Manifest::refused) with.
     pub fn parse(manifest: &Manifest) -> Result<Self> {
+        if let Some(refused) = &manifest.refused {
+            return Err(Error::clone(refused));
+        }
         let data = manifest.data.as_ref().ok_or_else(|| Error::corrupt(WHAT, "the manifest has no data"))?;
         let mut snapshot: Self = json::parse(WHAT, data.get().as_bytes())?;
         snapshot.id = manifest.id.to_string();
@@ -227,18 +230,27 @@ mod tests {
     }
 
     #[test]
-    fn tags_and_pins_are_not_without_end() {
+    fn tags_and_pins_are_as_many_as_a_manifest_holds() {
         let many = |count: usize, text: &dyn Fn(usize) -> String| -> String {
             (0..count).map(text).collect::<Vec<_>>().join(",")
         };
         let tags =
-            |count| format!(r#"{{"tags":{{{}}}}}"#, many(count, &|number| format!(r#""{number}":"""#)));
+            |count| format!(r#"{{"tags":{{{}}}}}"#, many(count, &|number| format!(r#""{number:05}":"""#)));
         let pins = |count| format!(r#"{{"pins":[{}]}}"#, many(count, &|_| r#""""#.into()));
-        assert_eq!(snapshot(&tags(1000)).unwrap().tags().len(), 1000);
-        assert_eq!(snapshot(&pins(1000)).unwrap().pins().len(), 1000);
-        for data in [tags(1001), pins(1001)] {
-            let refused = snapshot(&data).unwrap_err().to_string();
-            assert!(refused.contains("more than 1000 labels, tags or pins"), "{refused}");
+        assert_eq!(snapshot(&tags(50_000)).unwrap().tags().len(), 50_000);
+        assert_eq!(snapshot(&pins(200_000)).unwrap().pins().len(), 200_000);
+        assert!(snapshot(r#"{"tags":null,"pins":[null]}"#).unwrap().pins().is_empty());
+        for data in [tags(100_000), pins(400_000)] {
+            let refused = snapshot(&data).unwrap_err();
+            assert!(matches!(refused, Error::Unsupported { what: "length", .. }), "{refused}");
+            let manifest = Manifest::new(
+                "0d85".parse().unwrap(),
+                BTreeMap::new(),
+                Timestamp::default(),
+                data.as_bytes(),
+            );
+            let refused = manifest.unwrap_err();
+            assert!(matches!(refused, Error::Unsupported { what: "length", .. }), "{refused}");
         }
     }
 }

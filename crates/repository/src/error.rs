@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use kopia_format::{BlobId, ContentId, ObjectId, Timestamp};
+use kopia_format::{BlobId, ContentId, ManifestId, ObjectId, Timestamp};
 use kopia_storage::ErrorKind;
 
 /// The result of this crate's functions.
@@ -56,7 +56,7 @@ pub enum Error {
     /// The repository asks for something that is not known here.
     #[error("{place}: unsupported {what}: {found}")]
     Unsupported {
-        /// The blob or content that asks for it.
+        /// The blob, content or manifest that asks for it.
         place: String,
         /// The kind of thing, such as `hash`.
         what: &'static str,
@@ -260,6 +260,16 @@ impl Error {
                 Self::Unsupported { place: format!("blob {blob}"), what, found }
             }
             error => Self::CorruptBlob { blob: blob.clone(), why: error.to_string() },
+        }
+    }
+
+    /// Says that the manifest of a snapshot is corrupt, or larger than is read, as the format says.
+    pub(crate) fn manifest(id: &ManifestId, error: kopia_format::Error) -> Self {
+        match error {
+            kopia_format::Error::Unsupported { what, found } => {
+                Self::Unsupported { place: format!("manifest {id}"), what, found }
+            }
+            error => Self::CorruptSnapshot { id: id.to_string(), why: error.to_string() },
         }
     }
 

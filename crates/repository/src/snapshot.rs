@@ -40,12 +40,17 @@ impl Repository {
     /// Reads all manifests, of snapshots, policies and whatever else kopia wrote, by their ids.
     ///
     /// # Errors
-    /// As for [`Self::snapshots`]; [`kopia_storage::Error::NoBlobs`] behind a server.
+    /// As for [`Self::snapshots`], also if a manifest of something else is larger than is read;
+    /// [`kopia_storage::Error::NoBlobs`] behind a server.
     pub fn manifests(&self) -> Result<Vec<Manifest>> {
         let indexes = self.indexes()?.snapshot();
         let read = ManifestReader::of_all(self).read(&indexes.table.manifests().live);
         let lists = read.into_iter().collect::<Result<Vec<_>>>()?;
-        Ok(manifest::latest(lists.into_iter().flatten()))
+        let checked = |mut manifest: Manifest| match manifest.refused.take() {
+            Some(refused) => Err(Error::manifest(&manifest.id, *refused)),
+            None => Ok(manifest),
+        };
+        manifest::latest(lists.into_iter().flatten()).into_iter().map(checked).collect()
     }
 
     /// Reads the list of snapshots: one read for each run of neighbouring manifest contents. A server lists
@@ -56,8 +61,9 @@ impl Repository {
     /// snapshots, too.
     ///
     /// # Errors
-    /// As for [`Contents::read`](crate::Contents::read) and [`Error::CorruptSnapshot`]: a list with gaps
-    /// would be a lie. A repository that was opened degraded has them in [`Snapshots::lost`] instead.
+    /// As for [`Contents::read`](crate::Contents::read); [`Error::CorruptSnapshot`]; [`Error::Unsupported`] if
+    /// a manifest is larger than is read. A list with gaps would be a lie. A repository that was opened degraded
+    /// has them in [`Snapshots::lost`] instead.
     pub fn snapshots(&self) -> Result<Snapshots> {
         self.list_snapshots(self.options().degraded)
     }

@@ -47,11 +47,9 @@ impl Repository {
     }
 
     fn parse_one(&self, manifest: &Manifest, deleted: bool) -> Result<Snapshot> {
-        let corrupt = |error: kopia_format::Error| Error::CorruptSnapshot {
-            id: manifest.id.to_string(),
-            why: error.to_string(),
-        };
-        let manifest = Arc::new(SnapshotManifest::parse(manifest).map_err(corrupt)?);
-        Ok(Snapshot { repository: self.clone(), manifest, deleted, root_is_guessed: false })
+        let parsed =
+            SnapshotManifest::parse(manifest).map_err(|error| Error::manifest(&manifest.id, error))?;
+        let (repository, manifest) = (self.clone(), Arc::new(parsed));
+        Ok(Snapshot { repository, manifest, deleted, root_is_guessed: false })
     }
 }

@@ -14,9 +14,6 @@ use super::Snapshot;
 use crate::contents::{Flaw, MAX_LENGTH};
 use crate::{Repository, Result};
 
-/// The longest manifest of a snapshot that is kept, in bytes. Real ones have some 1,000.
-pub(super) const LONGEST: usize = 1 << 20;
-
 /// How many bytes of memory manifests take in all, with the snapshots that they are parsed into: some 400,000.
 pub(super) const MOST: usize = 1 << 30;
 
@@ -162,10 +159,6 @@ impl<'a> ManifestReader<'a> {
             let memory = memory_of(&state).saturating_add(memory_of_key(&state));
             taken += memory;
             let kept = self.kept.fetch_add(memory, Ordering::Relaxed) + memory;
-            if state.length() > LONGEST {
-                let (id, length) = (&state.id, state.length());
-                return Err(format!("manifest {id} has {length} bytes, more than {LONGEST}"));
-            }
             if kept > self.most {
                 is_full = true;
                 return Err(too_many(self.most));

@@ -7,7 +7,6 @@ use kopia_format::manifest::{Manifest, TYPE_LABEL, TYPE_SNAPSHOT};
 use kopia_storage::ContentServer;
 use kopia_storage::server::ServedManifest;
 
-use super::reader::LONGEST;
 use super::{Snapshots, all_or_some, sort};
 use crate::{Error, Repository, Result};
 
@@ -35,10 +34,6 @@ impl Repository {
 /// Joins what a server says of a manifest into what a list of manifests has of it.
 fn manifest_of(manifest: ServedManifest, payload: Vec<u8>) -> Result<Manifest> {
     let ServedManifest { id, modified, labels, .. } = manifest;
-    let corrupt = |why: String| Error::CorruptSnapshot { id: id.to_string(), why };
-    if payload.len() > LONGEST {
-        return Err(corrupt(format!("its manifest has {} bytes, more than {LONGEST}", payload.len())));
-    }
     let labels = labels.into_iter().collect();
-    Manifest::new(id.clone(), labels, modified, &payload).map_err(|error| corrupt(error.to_string()))
+    Manifest::new(id.clone(), labels, modified, &payload).map_err(|error| Error::manifest(&id, error))
 }

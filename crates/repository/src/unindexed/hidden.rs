@@ -136,6 +136,9 @@ fn manifests(repository: &Repository, pack: &UnindexedPack, taken: &AtomicUsize)
             if !state.deleted && !state.is_snapshot() {
                 return Ok(());
             }
+            if let Some(refused) = &state.refused {
+                return Err(format!("manifest {}: {refused}", state.id));
+            }
             let memory = memory_of(&state);
             if taken.fetch_add(memory, Ordering::Relaxed) + memory > MOST {
                 return Err(too_many(MOST));

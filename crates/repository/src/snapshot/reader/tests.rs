@@ -6,6 +6,7 @@ use kopia_testkit::writer::{PASSWORD, RepositoryWriter, gzip};
 use serde_json::json;
 
 use super::*;
+use crate::Snapshots;
 
 /// A repository of one list for each of some texts that its states end with; each has 100 states.
 fn repository(texts: &[&str]) -> Repository {
@@ -57,6 +58,60 @@ fn states_are_counted_with_all_that_they_take() {
         assert!(refused.iter().all(|refused| refused.contains(&why)), "{refused:?}");
     }
     assert_eq!(read(&repository(&[policy]), false, 0), (0, Vec::new()), "what is not kept takes nothing");
+}
+
+#[test]
+fn a_manifest_that_is_too_large_costs_nothing_but_itself() {
+    let tags = |count: usize| (0..count).map(|tag| format!(r#""tag:{tag}":"","#)).collect::<String>();
+    let state = |id: &str, minute: u8, rest: &str| {
+        format!(r#"{{"id":"{id}","modified":"2026-01-01T00:{minute:02}:00Z",{rest}}}"#)
+    };
+    let tagged = |count, kind: &str| format!(r#""labels":{{{}"type":"{kind}"}},"data":{{}}"#, tags(count));
+    let (few, most, more) = (tagged(0, "snapshot"), tagged(9_999, "snapshot"), tagged(10_000, "snapshot"));
+    let long =
+        format!(r#""labels":{{"type":"snapshot"}},"data":{{"description":"{}"}}"#, "A".repeat(1 << 20));
+    let written = |with_policy: bool| {
+        let mut states = vec![
+            state("few", 0, &few),
+            state("long", 0, &long),
+            state("more", 0, &more),
+            state("most", 0, &most),
+            // The last state of each counts, whatever its size.
+            state("was few", 0, &few),
+            state("was few", 1, &more),
+            state("was more", 0, &more),
+            state("was more", 1, &few),
+            state("gone", 0, &more),
+            state("gone", 1, &format!(r#""deleted":true,{more}"#)),
+        ];
+        if with_policy {
+            states = vec![states.swap_remove(0), state("policy", 0, &tagged(10_000, "policy"))];
+        }
+        let mut writer = RepositoryWriter::new();
+        writer.content(Some('m'), &gzip(format!(r#"{{"entries":[{}]}}"#, states.join(",")).as_bytes()));
+        writer
+            .finish()
+            .into_iter()
+            .map(|(name, bytes)| (name.parse().unwrap(), bytes))
+            .collect::<MemoryStore>()
+    };
+    let ids = |snapshots: &Snapshots| -> Vec<String> {
+        snapshots.iter().map(|snapshot| snapshot.id().to_owned()).collect()
+    };
+    let password = Password::from(PASSWORD);
+    let snapshots = Repository::open_degraded(written(false), &password).unwrap().snapshots().unwrap();
+    assert_eq!(ids(&snapshots), ["few", "most", "was more"]);
+    let lost: Vec<_> = snapshots.lost().iter().map(ToString::to_string).collect();
+    let count = "unsupported number of labels: more than 10000";
+    let length = "unsupported length: 1048610 bytes, more than 1048576";
+    let expected = [("long", length), ("more", count), ("was few", count)];
+    assert_eq!(lost, expected.map(|(id, why)| format!("manifest {id}: {why}")));
+    // It is no damage.
+    let repository = Repository::open(written(false), &password).unwrap();
+    assert_eq!(repository.snapshots().unwrap_err().word(), "unsupported");
+    let repository = Repository::open(written(true), &password).unwrap();
+    assert_eq!(ids(&repository.snapshots().unwrap()), ["few"]);
+    assert_eq!(repository.manifests().unwrap_err().to_string(), format!("manifest policy: {count}"));
 }
 
 #[test]
