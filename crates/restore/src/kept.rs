@@ -22,6 +22,7 @@ mod journal;
 mod keeping;
 mod ownership;
 mod record;
+mod sweep;
 mod undo;
 
 pub(crate) use aside::is_empty;

@@ -31,8 +31,10 @@ pub fn find_kept(near: &Path) -> Vec<KeptFolder> {
 /// Folders without a journal are not among them: they keep nothing, as the restore that made them was killed at
 /// once.
 pub fn unusable_kept(near: &Path) -> Vec<Error> {
-    use io::ErrorKind::{NotFound, UnexpectedEof};
-    let keeps_nothing = |error: &Error| matches!(error, Error::Target { source, .. } if matches!(source.kind(), NotFound | UnexpectedEof));
+    let keeps_nothing = |error: &Error| {
+        let Error::Target { source, .. } = error else { return false };
+        matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof)
+    };
     open_all(near).filter_map(Result::err).filter(|error| !keeps_nothing(error)).collect()
 }
 

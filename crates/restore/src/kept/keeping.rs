@@ -1,6 +1,5 @@
 //! The restore's side: what is in the way is moved into the folder, once the journal says so.
 
-use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -19,19 +18,16 @@ use super::folder::{KeptFolder, KeptState};
 use super::journal::Journal;
 use super::ownership::refuse_others;
 use super::record::{Found, Header, Moment, Put, Record};
-use super::{JOURNAL, KEPT, PREFIX};
+use super::sweep::{remove_empty, sweep};
+use super::{KEPT, PREFIX};
 use crate::destination::directory::Directory;
 use crate::destination::mounts::is_mounted;
-use crate::destination::staging::is_own;
 use crate::destination::target::Target;
-use crate::destination::{look, open_directory, open_to_change};
+use crate::destination::{open_directory, open_to_change};
 use crate::{Result, lock};
 
 /// The longest part of a name that is kept, in bytes.
 const LONGEST: usize = 180;
-
-/// For how many seconds a folder without a journal may be one that is just being made.
-const JUST_MADE: i64 = 60;
 
 /// A folder that a restore moves into what is in its way.
 #[derive(Debug)]
@@ -361,37 +357,6 @@ pub(super) fn open_store(folder: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     }
 }
 
-/// Removes what is left of a folder where a restore was killed that had just made it, or was about to remove
-/// it: one in which no journal begins.
-fn sweep(directory: &Path, name: &OsStr) {
-    let left = || -> io::Result<()> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let parent = rustix::fs::open(directory, flags, Mode::empty())?;
-        let folder = open_directory(parent.as_fd(), &name.to_string_lossy())?;
-        let stat = rustix::fs::fstat(&folder)?;
-        let age = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs() as i64);
-        let is_old = age.saturating_sub(stat.st_mtime) > JUST_MADE;
-        // Whoever works in it has it locked, but for the moment in which it is made.
-        let locked = rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive);
-        let journal = look(folder.as_fd(), JOURNAL)?;
-        let keeps_nothing = journal.is_none_or(|journal| journal.st_size == 0);
-        if is_old && locked.is_ok() && keeps_nothing && is_own(parent.as_fd(), &stat) {
-            remove_empty(parent.as_fd(), &name.to_string_lossy(), folder.as_fd());
-        }
-        Ok(())
-    };
-    let _ = left();
-}
-
-/// Removes a folder that keeps nothing.
-pub(super) fn remove_empty(parent: BorrowedFd<'_>, name: &str, folder: BorrowedFd<'_>) {
-    let removed = rustix::fs::unlinkat(folder, KEPT, AtFlags::REMOVEDIR);
-    if matches!(removed, Ok(()) | Err(Errno::NOENT)) {
-        let _ = rustix::fs::unlinkat(folder, JOURNAL, AtFlags::empty());
-        let _ = rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR);
-    }
-}
-
 /// Returns whether something can be moved from a directory to the one that it lies in.
 fn lies_in_one_mount(parent: &Path, directory: &Path) -> bool {
     let opened = rustix::fs::open(parent, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
@@ -410,6 +375,7 @@ mod tests {
     use kopia_testkit::writer::RepositoryWriter;
 
     use super::*;
+    use crate::destination::look;
     use crate::testing::root_of;
 
     #[test]
