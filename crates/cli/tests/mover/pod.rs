@@ -128,6 +128,21 @@ fn the_message_has_the_class_of_what_went_wrong() {
 }
 
 #[test]
+fn what_the_last_line_has_no_room_for_is_said_before_it() {
+    let pod = pod();
+    let upgraded = kopia_testkit::faults::repository("upgrade-abandoned");
+    let locked = pod.job(APP).repository(&upgraded).env("KOPIA_PASSWORD", kopia_testkit::faults::PASSWORD);
+    let ran = locked.run().exits(1).ends_with(&["ERROR: unable to open the repository: ", "…"]);
+    // Since when is what tells an upgrade that was given up from one that goes on.
+    ran.says(&[
+        "INFO: in full: unable to open the repository: ",
+        "has been upgrading the repository since 2026-",
+    ]);
+    // What has room is said once.
+    pod.job(APP).run().exits(0).never_says(&["in full"]);
+}
+
+#[test]
 fn metrics_are_written_whole_at_every_end() {
     let pod = pod();
     let file = pod.path("restore.prom");

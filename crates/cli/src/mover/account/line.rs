@@ -15,6 +15,10 @@ use crate::wording::source_identity::SourceIdentity;
 /// The longest sentence, in bytes.
 pub(crate) const LONGEST: usize = 250;
 
+/// The longest line that says all of a sentence that was cut, in bytes. Names of any length fit in it more
+/// than once, and the controller reads lines of 64 KiB at most.
+const LONGEST_WHOLE: usize = 16 << 10;
+
 /// What sentences begin with.
 const UNABLE: &str = "ERROR: unable to ";
 const NOTHING: &str = "No eligible snapshots found for ";
@@ -29,6 +33,8 @@ const CUT: &str = "…";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StatusLine {
     text: String,
+    /// All that it says, where it was cut.
+    whole: Option<String>,
     /// What it tells of, for programs; nothing where all is well.
     class: Option<Class>,
 }
@@ -55,7 +61,8 @@ impl StatusLine {
         let identity = escape(identity);
         let whole = Self::fit(NOTHING, &format!("{identity}; {why}"), advice);
         let line = if whole.text.contains(CUT) {
-            Self::fit(NOTHING, &format!("{}; {why}", cut(&identity, NAMES)), advice)
+            let shorter = Self::fit(NOTHING, &format!("{}; {why}", cut(&identity, NAMES)), advice);
+            Self { whole: whole.whole, ..shorter }
         } else {
             whole
         };
@@ -71,7 +78,9 @@ impl StatusLine {
     pub(crate) fn and(&self, what: &str) -> Self {
         let what = escape(what);
         let text = format!("{}{what}", cut(&self.text, LONGEST.saturating_sub(what.len())));
-        Self { text, class: self.class }
+        let whole = format!("{}{what}", self.whole.as_ref().unwrap_or(&self.text));
+        let whole = Some(whole).filter(|whole| *whole != text);
+        Self { text, whole, class: self.class }
     }
 
     /// Returns what was found, and what to change.
@@ -100,10 +109,17 @@ impl StatusLine {
         let set = format!("set {}", SourceIdentity::of(&first.source));
         let whole = Self::fit(NOTHING, &format!("{wanted}; {all}"), &set).with_class(Class::NotFound);
         if whole.text.contains(CUT) {
-            Self::nothing(&wanted, &format!("the repository has {}", first.source), &set)
+            let shorter = Self::nothing(&wanted, &format!("the repository has {}", first.source), &set);
+            Self { whole: whole.whole, ..shorter }
         } else {
             whole
         }
+    }
+
+    /// Returns all that it says, without calling it an error, where it was cut.
+    pub(crate) fn whole(&self) -> Option<String> {
+        let whole = self.whole.as_deref()?;
+        Some(cut(whole.strip_prefix("ERROR: ").unwrap_or(whole), LONGEST_WHOLE))
     }
 
     /// Returns what it says without calling it an error.
@@ -120,12 +136,13 @@ impl StatusLine {
         let [lead, cause, advice] = [lead, cause, advice].map(escape);
         let advice = if advice.is_empty() { String::new() } else { format!(": {advice}") };
         if lead.len() + cause.len() + advice.len() <= LONGEST {
-            return Self { text: format!("{lead}{cause}{advice}"), class: None };
+            return Self { text: format!("{lead}{cause}{advice}"), whole: None, class: None };
         }
+        let whole = Some(format!("{lead}{cause}{advice}"));
         // Advice that leaves no room for a cause is no advice.
         let advice = cut(&advice, LONGEST.saturating_sub(lead.len() + 40));
         let cause = cut(&cause, LONGEST.saturating_sub(lead.len() + advice.len()));
-        Self { text: cut(&format!("{lead}{cause}{advice}"), LONGEST), class: None }
+        Self { text: cut(&format!("{lead}{cause}{advice}"), LONGEST), whole, class: None }
     }
 }
 

@@ -143,6 +143,7 @@ impl JobOutcome {
     pub(crate) fn summary(&self) -> Vec<String> {
         let word = if self.status() == 0 { "SUCCESS" } else { "FAILURE" };
         let mut lines = self.context.details.clone();
+        lines.extend(self.line.whole().map(|whole| format!("INFO: in full: {whole}")));
         if matches!(self.result, JobResult::Nothing | JobResult::Missing) {
             lines.push("=== No data will be restored ===".into());
         }

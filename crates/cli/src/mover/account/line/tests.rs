@@ -22,6 +22,26 @@ fn advice_outlives_a_long_cause() {
 }
 
 #[test]
+fn what_was_cut_is_kept_whole() {
+    let cause = "very ".repeat(100);
+    let long = StatusLine::unable("open /repository", &cause, "mount it");
+    let whole = format!("unable to open /repository: {cause}: mount it");
+    assert_eq!(long.whole().as_deref(), Some(&*whole));
+    assert_eq!(long.and("; and more").whole(), Some(format!("{whole}; and more")));
+    let short = StatusLine::unable("open /repository", "no repository is there", "mount it");
+    assert_eq!((short.whole(), short.and("; and more").whole()), (None, None));
+    let identity = format!("{0}@{0}:/{0}", "app".repeat(60));
+    for nothing in [StatusLine::nothing(&identity, "it is empty", ""), {
+        StatusLine::of(&no_snapshot(&identity, &["app@media:/data"], true))
+    }] {
+        let whole = nothing.whole().expect("it was cut");
+        assert!(whole.contains(&identity), "{whole}");
+    }
+    let endless = StatusLine::unable("open /repository", &"x".repeat(1 << 20), "");
+    assert_eq!(endless.whole().expect("it was cut").len(), LONGEST_WHOLE);
+}
+
+#[test]
 fn nothing_makes_it_longer_or_more_than_a_line() {
     for text in ["x".repeat(1000), "ä\n".repeat(500), "\u{10ffff}".repeat(300), "\u{1b}[31m".repeat(90)] {
         for sentence in [
