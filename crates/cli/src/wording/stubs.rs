@@ -45,7 +45,8 @@ pub(crate) fn lines<'a>(number: u64, stubs: impl Iterator<Item = (&'a str, &'a S
             StubKind::Placeholder,
             "entry is a placeholder",
             "entries are placeholders",
-            "that `kopia restore --shallow` put there for what it did not restore",
+            "that `kopia restore --shallow` put there for what it did not restore; \
+             `kopia-rs restore OBJECT TARGET` restores one",
         ),
     ] {
         let of_kind: Vec<_> = stubs.iter().filter(|(_, stub)| stub.kind == kind).collect();

@@ -64,6 +64,37 @@ fn stubs_are_told_with_the_objects_of_their_originals() {
 }
 
 #[test]
+fn placeholders_are_told_with_what_restores_their_originals() {
+    let place = Place::new();
+    let (repository, target) = (place.path("repo"), place.path("target"));
+    let mut writer = RepositoryWriter::new();
+    let original = writer.file(b"hello");
+    let file = |name: &str, object: &str, size: usize| {
+        json!({"name": name, "type": "f", "mode": "0644", "mtime": "2020-01-02T03:04:05Z", "obj": object,
+            "size": size})
+    };
+    let text = file("letter.txt", &original, 5).to_string();
+    let stub = writer.file(text.as_bytes());
+    let root = writer.directory(&[file("letter.txt.kopia-entry", &stub, text.len())]);
+    writer.snapshot("app@host:/data", json!({"name": "data", "type": "d", "mode": "0755", "obj": root}));
+    writer.finish_in(&repository).unwrap();
+    let named = format!("  letter.txt.kopia-entry, for letter.txt (object {original})\n");
+    let told = [
+        "1 entry is a placeholder that `kopia restore --shallow` put there",
+        "; `kopia-rs restore OBJECT TARGET` restores one:\n",
+        &named,
+    ];
+    let command = |arguments: &str| KopiaRs::written(&repository, arguments);
+    let restored = command("restore latest --json").arg(&target).run().exits(0).says(&told);
+    assert_eq!(restored.json()["stubs"][0]["kind"], "placeholder");
+    command("verify latest --json").run().exits(0).says(&told);
+    // And so it does.
+    let by_hand = place.path("letter.txt");
+    command("restore").arg(&original).arg(&by_hand).run().exits(0);
+    assert_eq!(fs::read(by_hand).unwrap(), b"hello");
+}
+
+#[test]
 fn snapshots_that_are_all_deleted_are_not_forgotten() {
     let place = Place::new();
     let repository = place.path("repo");

@@ -172,7 +172,11 @@ pub(crate) fn identity(snapshots: &Snapshots, settings: &Settings) -> JobOutcome
     };
     let mut outcome = JobOutcome::new(how(settings.on_missing), line).without_snapshots(wanted);
     if snapshots.iter().len() == 0 && snapshots.hides_deleted() {
-        outcome = outcome.detail("INFO: snapshots were deleted, of which some may still be there");
+        // A Job cannot ask for them: somebody decides that what was deleted comes back.
+        outcome = outcome.detail(
+            "INFO: snapshots were deleted, of which some may still be there: kopia-rs snapshots --deleted shows \
+             them, and kopia-rs restore --deleted restores one",
+        );
     }
     with_others(outcome, snapshots, settings)
 }

@@ -51,6 +51,30 @@ fn m07_no_snapshot_is_well_only_if_none_can_be_hidden() {
     job.ended(child).exits(0).ends_with(&["Snapshot restore completed successfully: new@media:/data"]);
 }
 
+#[test]
+fn snapshots_that_are_all_deleted_are_not_forgotten() {
+    let pod = Pod::new();
+    let mut writer = RepositoryWriter::new();
+    let id = snapshot(&mut writer, APP, "2026-01-01T00:00:00Z");
+    let (blobs, mut living) = writer.finish_live();
+    let change = living.delete_snapshot(&id);
+    let repository = pod.repository();
+    fs::create_dir(&repository).unwrap();
+    fs::write(repository.join(".shards"), r#"{"default":[],"maxNonShardedLength":20}"#).unwrap();
+    for (name, bytes) in blobs.into_iter().chain(change.added) {
+        fs::write(repository.join(format!("{name}.f")), bytes).unwrap();
+    }
+    for name in change.removed {
+        fs::remove_file(repository.join(format!("{name}.f"))).unwrap();
+    }
+    pod.job(APP).run().exits(0).says(&[
+        "INFO: snapshots were deleted, of which some may still be there: ",
+        "kopia-rs snapshots --deleted shows them",
+        "kopia-rs restore --deleted restores one",
+    ]);
+    assert!(names(&pod.volume()).is_empty());
+}
+
 /// The controller puts «No snapshots found» above everything else that a status says.
 #[test]
 fn m07_no_snapshots_found_is_said_only_where_it_is_true() {
