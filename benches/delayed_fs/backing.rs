@@ -18,6 +18,7 @@ use rustix::io::{Errno, pread, pwrite};
 use crate::attributes::permissions;
 use crate::handles::{Folder, Handles};
 use crate::nodes::{Nodes, path_of};
+use crate::refused::Refused;
 use crate::same_name::SameName;
 
 /// The folder that is passed through, and what is open in it.
@@ -26,6 +27,7 @@ pub(crate) struct Backing {
     pub(crate) files: Handles<OwnedFd>,
     pub(crate) folders: Handles<Folder>,
     same: SameName,
+    refused: Refused,
 }
 
 /// Whose a new file is.
@@ -45,12 +47,14 @@ pub(crate) struct Change {
 }
 
 impl Backing {
-    pub(crate) fn open(folder: &Path, same: SameName) -> io::Result<Self> {
-        Ok(Self { nodes: Nodes::open(folder)?, files: Handles::new(), folders: Handles::new(), same })
+    pub(crate) fn open(folder: &Path, same: SameName, refused: Refused) -> io::Result<Self> {
+        let (files, folders) = (Handles::new(), Handles::new());
+        Ok(Self { nodes: Nodes::open(folder)?, files, folders, same, refused })
     }
 
     /// Returns a folder, and the name in it that a name is taken for.
     fn place<'n>(&self, parent: INodeNo, name: &'n OsStr) -> io::Result<(Arc<OwnedFd>, Cow<'n, OsStr>)> {
+        self.refused.check_name(name)?;
         let folder = self.nodes.handle(parent)?;
         let name = self.same.find(&folder, name);
         Ok((folder, name))
@@ -130,6 +134,7 @@ impl Backing {
         owner: Owner,
     ) -> io::Result<FileAttr> {
         let (folder, name) = self.place(parent, name)?;
+        self.refused.check_link()?;
         symlinkat(target, &folder, &*name)?;
         self.made(&folder, &name, 0, owner)
     }

@@ -13,7 +13,7 @@
 //! | `filesystem` | requests: counted, delayed, answered |
 //! | `delay` | the round trips |
 //! | `backing`, `nodes`, `handles`, `attributes` | what is done in the folder below |
-//! | `same_name` | names that are one, as shares of other systems have them |
+//! | `same_name`, `refused` | names that are one, as shares of other systems have them, and what those do not take |
 
 #[cfg(target_os = "linux")]
 mod attributes;
@@ -27,6 +27,8 @@ mod filesystem;
 mod handles;
 #[cfg(target_os = "linux")]
 mod nodes;
+#[cfg(target_os = "linux")]
+mod refused;
 #[cfg(target_os = "linux")]
 mod same_name;
 #[cfg(target_os = "linux")]
@@ -70,6 +72,9 @@ struct Args {
     /// Find names by others that differ in nothing but this; what is there keeps its name.
     #[arg(long, value_delimiter = ',', value_name = "KIND,…")]
     folds: Vec<Folds>,
+    /// Refuse what file systems of other systems do not take.
+    #[arg(long, value_delimiter = ',', value_name = "KIND,…")]
+    refuses: Vec<Refuses>,
     /// End with standard input, and write the counts as JSON: how the comparison runs it.
     #[arg(long)]
     attached: bool,
@@ -82,6 +87,15 @@ enum Folds {
     Case,
     /// The Unicode normalization form.
     Form,
+}
+
+/// What is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Refuses {
+    /// Names that Windows does not take, but for those of devices.
+    Names,
+    /// Symlinks.
+    Links,
 }
 
 fn main() -> ExitCode {

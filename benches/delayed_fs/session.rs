@@ -18,6 +18,7 @@ use signal_hook::iterator::Signals;
 
 use crate::backing::Backing;
 use crate::filesystem::{DelayedFs, Settings};
+use crate::refused::Refused;
 use crate::same_name::SameName;
 use crate::{Args, Result};
 
@@ -44,7 +45,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     umask(Mode::empty());
     allow_handles();
     let named = |error: io::Error| format!("{}: {error}", args.source.display());
-    let backing = Backing::open(&args.source, SameName::new(&args.folds)).map_err(named)?;
+    let (same, refused) = (SameName::new(&args.folds), Refused::new(&args.refuses));
+    let backing = Backing::open(&args.source, same, refused).map_err(named)?;
     let counters = Arc::new(Counters::default());
     let milliseconds = |number: f64| Duration::from_secs_f64(number / 1000.0);
     let settings = Settings {

@@ -6,8 +6,9 @@ use std::path::Path;
 
 use kopia_codec::key::Password;
 use kopia_repository::{Entry, Repository};
-use kopia_restore::{FoldedNames, Options, Outcome, Problem};
+use kopia_restore::{FoldedNames, Options, Outcome, Problem, Reason};
 use kopia_storage::FilesystemStore;
+use kopia_testkit::faults;
 use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
 use serde_json::{Value, json};
 
@@ -36,8 +37,13 @@ fn root(path: &Path) -> Entry {
     let root = writer.directory(&[&files[..], &[upper], &folders[..]].concat());
     writer.snapshot("app@host:/data", entry("d", "data", &root, 0));
     writer.finish_in(path).unwrap();
+    open(path, PASSWORD)
+}
+
+/// The root of a repository's only snapshot.
+fn open(path: &Path, password: &str) -> Entry {
     let repository =
-        Repository::open(FilesystemStore::open(path).unwrap(), &Password::from(PASSWORD)).unwrap();
+        Repository::open(FilesystemStore::open(path).unwrap(), &Password::from(password)).unwrap();
     repository.snapshots().unwrap().iter().next().unwrap().root().unwrap()
 }
 
@@ -133,4 +139,81 @@ fn an_interrupted_restore_is_taken_up_where_names_are_one() {
     assert_eq!(paths(&outcome.problems), [format!("{TWO}.txt"), format!("{TWO}/{ONE}-x")]);
     assert_eq!(files(&target), there);
     assert!(!staging.exists());
+}
+
+#[test]
+fn what_other_systems_do_not_take_is_named_and_all_else_is_there() {
+    let options = ["--folds", "case", "--refuses", "names,links"];
+    let args = [&["--attached", "--delay-ms", "0", "--cached-ms", "0"][..], &options].concat();
+    let Some(mounted) = Mounted::start(&args) else { return };
+    let root = open(&faults::repository("target-folds-case"), faults::PASSWORD);
+    let target = mounted.point().join("share/target");
+    fs::create_dir(target.parent().unwrap()).unwrap();
+    let unfit = [
+        "a*b",
+        "back\\slash",
+        "docs/12:13:14",
+        "dot.",
+        "new\nline",
+        "ok/link",
+        "p|q",
+        "trail space ",
+        "what?.txt",
+    ];
+    let is_unfit = |problem: &&Problem| matches!(problem.reason, Reason::Unfit { .. });
+    let names = |problems: &[Problem]| -> Vec<String> {
+        let names: Vec<_> = problems.iter().filter(is_unfit).cloned().collect();
+        paths(&names).into_iter().map(Into::into).collect()
+    };
+    let there = ["CON", "Case/x", "Case/y", "README", "ok/fine", "ok/sp"];
+    for number in 0..3 {
+        let planned = kopia_restore::preview(&root, &target, &Options::default(), |_| {}).unwrap();
+        let mut foreseen = names(&planned.problems);
+        // A directory to look for a name in is there, but links are only known once one is refused.
+        foreseen.retain(|path| path != "ok/link");
+        assert_eq!(foreseen, unfit.iter().filter(|path| **path != "ok/link").copied().collect::<Vec<_>>());
+        let mut options = Options::default();
+        options.delete_extra = number == 2;
+        let outcome = kopia_restore::restore(&root, &target, &options).unwrap();
+        assert_eq!(names(&outcome.problems), unfit, "{number}");
+        let others: Vec<_> = outcome.problems.iter().filter(|problem| !is_unfit(problem)).collect();
+        assert_eq!(others.iter().map(|problem| &*problem.path).collect::<Vec<_>>(), ["readme"], "{number}");
+        // A directory that is lost counts what is in it.
+        assert_eq!(outcome.problem_count, unfit.len() as u64 + 1 + 2, "{number}");
+        let (written, kept) = if number == 0 { (6, 0) } else { (0, 6) };
+        assert_eq!((outcome.files, outcome.kept, outcome.deleted), (written, kept, 0), "{number}");
+        let found = files(&target);
+        assert_eq!(found.iter().map(|file| file.split('=').next().unwrap()).collect::<Vec<_>>(), there);
+    }
+}
+
+#[test]
+fn what_has_its_name_in_another_case_is_no_extra() {
+    let args = ["--attached", "--delay-ms", "0", "--cached-ms", "0", "--folds", "case"];
+    let Some(mounted) = Mounted::start(&args) else { return };
+    let path = mounted.place.path().join("repository");
+    let mut writer = RepositoryWriter::new();
+    let mut file = |name: &str, text: &str| entry("f", name, &writer.file(text.as_bytes()), text.len());
+    let (tool, first) = (file("tool", "of the snapshot"), file("f1", "first"));
+    let docs = writer.directory(&[first]);
+    let root = writer.directory(&[entry("d", "docs", &docs, 0), tool]);
+    writer.snapshot("app@host:/data", entry("d", "data", &root, 0));
+    writer.finish_in(&path).unwrap();
+    let root = open(&path, PASSWORD);
+    let target = mounted.point().join("target");
+    fs::create_dir_all(target.join("Docs")).unwrap();
+    for (name, text) in [("TOOL", "old"), ("Docs/F1", "old"), ("Docs/extra", ""), ("Extra", "")] {
+        fs::write(target.join(name), text).unwrap();
+    }
+    let mut options = Options::default();
+    options.delete_extra = true;
+    let expected = [(2, 0, 2), (0, 2, 0)];
+    for (files_written, kept, deleted) in expected {
+        let planned = kopia_restore::preview(&root, &target, &options, |_| {}).unwrap();
+        assert_eq!((planned.written, planned.kept, planned.deleted), (files_written, kept, deleted));
+        let outcome = kopia_restore::restore(&root, &target, &options).unwrap();
+        assert_eq!(paths(&outcome.problems), [""; 0]);
+        assert_eq!((outcome.files, outcome.kept, outcome.deleted), (files_written, kept, deleted));
+        assert_eq!(files(&target), ["Docs/F1=first", "TOOL=of the snapshot"]);
+    }
 }

@@ -41,12 +41,25 @@ fn directories_are_merged_files_that_clash_are_named_and_a_second_run_is_at_rest
     let [target, disk, result] = ["target", "disk", "result"].map(|name| place.path(name));
     fs::create_dir(&target).expect("made");
     fs::File::create(&disk).and_then(|file| file.set_len(64 << 20)).expect("made");
+    // Of the same build, where the whole workspace is tested; its own tests have more of such file systems.
+    let delayed = Path::new(env!("CARGO_BIN_EXE_kopia-rs")).with_file_name("delayed-fs");
     let script = r#"
         PATH="$PATH:/usr/sbin:/sbin"
+        mounted() {
+            [ -x "$1" ] && [ -e /dev/fuse ] && mkdir "$2" || return 1
+            "$1" --delay-ms 0 --cached-ms 0 --folds case "$2" "$3" >/dev/null 2>&1 &
+            for try in $(seq 200); do
+                ! mountpoint -q "$3" || return 0
+                sleep 0.05
+            done
+            return 1
+        }
         if mkfs.ext4 -qF -O casefold -E encoding=utf8 "$3" 2>/dev/null && mount -o loop "$3" "$2" 2>/dev/null; then
             mkdir "$2/t" && chattr +F "$2/t" || { echo none; exit 0; }
         elif mkntfs -qF "$3" >/dev/null 2>&1 && loop=$(losetup -f --show "$3") &&
             lowntfs-3g "$loop" "$2" -o ignore_case,permissions 2>/dev/null; then
+            mkdir "$2/t"
+        elif mounted "$5" "$4.source" "$2"; then
             mkdir "$2/t"
         else
             echo none; exit 0
@@ -58,8 +71,11 @@ fn directories_are_merged_files_that_clash_are_named_and_a_second_run_is_at_rest
         run "$1" "$2" "--delete-extra --json" "$4.4"
         (cd "$2/t"; for file in $(find . -type f | sort); do echo "$file=$(cat "$file")"; done)
         umount "$2"; [ -z "$loop" ] || losetup -d "$loop"
+        wait
     "#;
-    let Some(output) = in_namespace(script, &[&repository, &target, &disk, &result]) else { return };
+    let Some(output) = in_namespace(script, &[&repository, &target, &disk, &result, &delayed]) else {
+        return;
+    };
     if output.stdout.starts_with(b"none") {
         eprintln!("skipped: no file system here in which case is one");
         return;
