@@ -138,12 +138,15 @@ fn a_file_of_exactly_two_parts_reads_as_kopia_reads_it() {
     let store = FilesystemStore::open(faults::repository("pieces-empty")).unwrap();
     let repository = Repository::open(store, &Password::from(faults::PASSWORD)).unwrap();
     let snapshots = repository.snapshots().unwrap();
+    let read = tempfile::tempdir().unwrap();
     for entry in snapshots.iter().next().unwrap().root().unwrap().directory().unwrap().entries {
         let mut bytes = Vec::new();
         entry.open().unwrap().read_to_end(&mut bytes).unwrap();
         assert_eq!(bytes.len() as u64, entry.size(), "{}", entry.name());
         assert!(entry.size() >= 1 << 20 && entry.object().indirection() > 0, "{}", entry.name());
+        std::fs::write(read.path().join(entry.name()), bytes).unwrap();
     }
+    assert_eq!(faults::hashes_of(read.path()), faults::hashes("pieces-empty"));
     let report = repository.verify(&Options::default(), &()).unwrap();
     assert!(report.is_sound() && report.files > 0, "{report:?}");
 }

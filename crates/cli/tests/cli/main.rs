@@ -38,6 +38,7 @@ mod networks;
 mod owners;
 mod password;
 mod patterns;
+mod pieces;
 mod progress;
 mod restoring;
 mod rooms;

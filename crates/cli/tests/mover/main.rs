@@ -21,6 +21,7 @@ mod faults;
 mod many;
 mod namespace;
 mod pod;
+mod reported;
 mod selecting;
 mod stores;
 mod story;

@@ -316,20 +316,6 @@ fn what_the_backup_could_not_read_is_said() {
 }
 
 #[test]
-fn stubs_are_told_with_the_objects_of_their_originals() {
-    use kopia_testkit::faults;
-    let pod = Pod::new();
-    let job = pod.job(APP).repository(&faults::repository("stubs"));
-    let ran = job.env("KOPIA_PASSWORD", faults::PASSWORD).run().exits(0);
-    ran.says(&[
-        "WARN: 1 entry is a stub that `kopia snapshot fix` put there",
-        "another snapshot may have it:\n",
-        ".INVALID.k2, for k2 (object ",
-    ]);
-    assert!(names(&pod.volume()).iter().any(|name| name.ends_with(".INVALID.k2")));
-}
-
-#[test]
 fn two_pods_on_one_volume_do_not_mix() {
     let pod = pod();
     // The lock of a restore that runs: whoever comes second is told.
