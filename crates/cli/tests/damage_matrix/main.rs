@@ -10,6 +10,7 @@
 //! |---|---|---|
 //! | [`packs`] | `p`, `q` | each case opened once, from memory |
 //! | [`indexes`] | `n`, `xn`, `xs`, `xr`, `xe`, `xw`, `m`; packs in degraded mode | opened anew for each case, strict and degraded |
+//! | [`reported`] | `p`, `q` of repositories made after bug reports | as [`packs`], every other restore into a target that refuses attributes |
 //! | [`corrected`] | `p`, `q`, index blobs of repositories with error correction | as many shards as can be repaired, and one more |
 //! | [`format`] | `kopia.repository`, `.shards`; one of two copies of a blob | opened anew for each case |
 //! | [`command`] | one of each kind | the real binary on files, strict and degraded: exit codes, names of blobs, and nothing written but the target |
@@ -37,6 +38,7 @@ mod format;
 mod indexes;
 mod judge;
 mod packs;
+mod reported;
 mod shards;
 mod sound;
 mod watch;

@@ -252,7 +252,7 @@ fn gather(entry: &Entry, path: String, needs: &mut BTreeMap<String, Vec<ContentI
 }
 
 /// The contents that an object consists of, those of its lists included.
-fn contents(repository: &Repository, object: ObjectId) -> Vec<ContentId> {
+pub(crate) fn contents(repository: &Repository, object: ObjectId) -> Vec<ContentId> {
     let mut all = object.list().map(|list| contents(repository, list)).unwrap_or_default();
     all.extend(Extents::new(repository, object).map(|extent| extent.unwrap().content));
     all
