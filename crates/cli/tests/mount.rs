@@ -42,7 +42,7 @@ impl Mounted {
     /// Mounts what arguments name; nothing where the system has no FUSE.
     fn start(repository: &Path, password: &str, arguments: &[&str]) -> Option<Self> {
         if !Path::new("/dev/fuse").exists() {
-            eprintln!("skipped: there is no /dev/fuse");
+            kopia_testkit::facilities::left_out("there is no /dev/fuse");
             return None;
         }
         let place = tempfile::tempdir().unwrap();
@@ -481,7 +481,7 @@ fn refused(mut command: Command) -> (Option<i32>, String) {
 #[test]
 fn a_place_where_nothing_can_be_mounted_is_refused() {
     if !Path::new("/dev/fuse").exists() {
-        eprintln!("skipped: there is no /dev/fuse");
+        kopia_testkit::facilities::left_out("there is no /dev/fuse");
         return;
     }
     let place = tempfile::tempdir().unwrap();

@@ -16,6 +16,7 @@
 //! * [`squash`]: shares on which all new files belong to nobody;
 //! * [`tmpfs`]: a small file system in memory, for disks that fill up;
 //! * [`loop_device`]: block devices;
+//! * [`facilities`]: what a system may lack, so that tests are left out;
 //! * [`program`]: programs that a test makes and runs;
 //! * [`servers`]: real servers of stores, started for one test; [`http_server`], which does as a test says, and
 //!   [`tcp_proxy`], by which connections break;
@@ -38,6 +39,7 @@
 //! ```
 
 pub mod damage;
+pub mod facilities;
 pub mod faults;
 pub mod golden;
 pub mod http_server;

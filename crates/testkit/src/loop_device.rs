@@ -23,7 +23,7 @@ impl LoopDevice {
         let attached = Command::new("losetup").args(["--find", "--show"]).args(options).arg(file).output();
         let path = attached.ok().filter(|ran| ran.status.success()).map(|ran| ran.stdout);
         let Some(path) = path.and_then(|path| String::from_utf8(path).ok()) else {
-            eprintln!("skipped: no loop devices here");
+            crate::facilities::left_out("no loop devices here");
             return None;
         };
         Some(Self { path: path.trim().into() })

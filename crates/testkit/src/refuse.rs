@@ -132,7 +132,7 @@ pub fn refusing<T: Send>(refused: &[(Call, Option<Errno>)], run: impl FnOnce() -
     let work = || {
         for &(call, error) in refused {
             if let Err(error) = refuse(call, error) {
-                eprintln!("skipped: no seccomp filters here: {error}");
+                crate::facilities::left_out(format_args!("no seccomp filters here: {error}"));
                 return None;
             }
         }

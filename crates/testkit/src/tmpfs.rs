@@ -21,7 +21,7 @@ pub fn mounted() -> Option<PathBuf> {
 pub fn rerun(test: &str, directory: &Path) {
     let may = Command::new("unshare").args(["-m", "true"]).output().is_ok_and(|ran| ran.status.success());
     if !may {
-        eprintln!("skipped: no mount namespaces here");
+        crate::facilities::left_out("no mount namespaces here");
         return;
     }
     let script = "mount -t tmpfs tmpfs \"$2\" && exec \"$0\" \"$1\" --exact --nocapture";

@@ -195,7 +195,7 @@ fn an_empty_mount_is_told_from_a_missing_one() {
     let said = match ran {
         Ok(ran) if ran.status.success() => String::from_utf8(ran.stderr).unwrap(),
         Ok(ran) if ran.status.code() == Some(1) && ran.stdout.is_empty() || ran.status.code() == Some(77) => {
-            eprintln!("not tested: this system lets nobody mount");
+            kopia_testkit::facilities::left_out("this system lets nobody mount");
             return;
         }
         other => panic!("{other:?}"),
@@ -262,7 +262,7 @@ fn is_root() -> bool {
 #[test]
 fn who_may_not_read_is_told_who_may() {
     if !is_root() {
-        eprintln!("not tested: only root can be somebody else");
+        kopia_testkit::facilities::left_out("only root can be somebody else");
         return;
     }
     let shared = Shared::new();
@@ -342,7 +342,7 @@ fn run_outside(shared: &Shared) -> (Option<i32>, String) {
 #[test]
 fn a_folder_that_may_be_the_repository_is_named() {
     if !is_root() {
-        eprintln!("not tested: only root can be somebody else");
+        kopia_testkit::facilities::left_out("only root can be somebody else");
         return;
     }
     let shared = Shared::new();
@@ -364,7 +364,7 @@ fn a_folder_that_may_be_the_repository_is_named() {
 #[test]
 fn where_several_users_wrote_no_single_one_is_named() {
     if !is_root() {
-        eprintln!("not tested: only root can be somebody else");
+        kopia_testkit::facilities::left_out("only root can be somebody else");
         return;
     }
     let shared = Shared::new();
@@ -768,7 +768,7 @@ fn what_the_target_cannot_hold_is_foreseen() {
 #[test]
 fn only_what_is_needed_must_be_readable() {
     if !is_root() {
-        eprintln!("not tested: only root can be somebody else");
+        kopia_testkit::facilities::left_out("only root can be somebody else");
         return;
     }
     let shared = Shared::new();

@@ -155,7 +155,7 @@ fn shards_and_their_end() {
 pub(crate) fn in_namespace(script: &str, arguments: &[&Path]) -> Option<std::process::Output> {
     let may = Command::new("unshare").args(["-m", "true"]).output().is_ok_and(|ran| ran.status.success());
     if !may {
-        eprintln!("skipped: no mount namespaces here");
+        kopia_testkit::facilities::left_out("no mount namespaces here");
         return None;
     }
     let mut command = Command::new("unshare");
@@ -220,7 +220,7 @@ fn a_replacement_shares_what_is_right_where_the_file_system_can() {
     "#;
     let Some(output) = in_namespace(script, &[&repository, &target, &disk, &result]) else { return };
     if output.stdout.starts_with(b"none") {
-        eprintln!("skipped: no XFS here");
+        kopia_testkit::facilities::left_out("no XFS here");
         return;
     }
     // One extent on each side of the piece that was wrong.
@@ -264,7 +264,7 @@ fn restore_as_another_user(repository: &Path, target: &Path, options: &str) -> O
     let output = command.env("KOPIA_PASSWORD", PASSWORD).output().expect("setpriv is there");
     let said = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() && said.contains("Permission denied") && said.contains("setpriv") {
-        eprintln!("skipped: the binary lies where nobody else may run it");
+        kopia_testkit::facilities::left_out("the binary lies where nobody else may run it");
         return None;
     }
     Some(output)

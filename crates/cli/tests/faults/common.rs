@@ -91,7 +91,7 @@ pub(crate) fn assert_same(expected: &Tree, target: &Path, what: &str) {
 pub(crate) fn in_namespace(script: &str, arguments: &[&Path]) -> Option<std::process::Output> {
     let may = Command::new("unshare").args(["-m", "true"]).output().is_ok_and(|ran| ran.status.success());
     if !may {
-        eprintln!("skipped: no mount namespaces here");
+        kopia_testkit::facilities::left_out("no mount namespaces here");
         return None;
     }
     let mut command = Command::new("unshare");

@@ -87,7 +87,7 @@ fn roll_back(file_system: &str, percentage: &str, options: &str) -> Option<Ran> 
     let [a, b, c] = arguments;
     let output = in_namespace(ROLL_BACK, &[&place.repository(), &mount, a, b, c, &result])?;
     if output.stdout.starts_with(b"none") {
-        eprintln!("skipped: no {file_system} here");
+        kopia_testkit::facilities::left_out(format_args!("no {file_system} here"));
         return None;
     }
     Some(Ran { place, result, output })

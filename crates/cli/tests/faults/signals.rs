@@ -193,7 +193,7 @@ fn as_first(command: &Command) -> Option<Child> {
     const FIRST: [&str; 3] = ["--pid", "--fork", "--mount-proc"];
     let may = Command::new("unshare").args(FIRST).arg("true").output().is_ok_and(|ran| ran.status.success());
     if !may {
-        eprintln!("skipped: no process namespaces here");
+        kopia_testkit::facilities::left_out("no process namespaces here");
         return None;
     }
     let mut first = Command::new("unshare");

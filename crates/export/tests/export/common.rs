@@ -105,7 +105,7 @@ pub(crate) fn read_by(archive: &Path, program: &str, arguments: &[&str], folder:
     command.env("LC_ALL", "C.UTF-8").stderr(Stdio::piped()).stdout(Stdio::piped());
     let output = match command.output() {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            eprintln!("there is no {program} here");
+            kopia_testkit::facilities::left_out(format_args!("there is no {program} here"));
             return None;
         }
         output => output.expect("the program runs"),

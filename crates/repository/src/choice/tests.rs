@@ -246,7 +246,7 @@ fn patterns_match_what_git_says_they_match() {
         git
     };
     if !git(&["init", "-q"]).status().is_ok_and(|status| status.success()) {
-        eprintln!("skipped: there is no git");
+        kopia_testkit::facilities::left_out("there is no git");
         return;
     }
     let paths = tree(place.path());
