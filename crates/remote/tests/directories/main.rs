@@ -23,9 +23,17 @@ const SHARDS: &str = r#"{"default":[1,3],"maxNonShardedLength":20}"#;
 const OURS: &str = "the directory is our own";
 
 fn open(storage: Storage) -> Result<Box<dyn BlobStore>, Error> {
+    open_telling(storage, |note| eprintln!("{note}"))
+}
+
+/// As [`open`], with what takes the notes of tries that are made again, among others.
+fn open_telling(
+    storage: Storage,
+    notice: impl Fn(&str) + Send + Sync + 'static,
+) -> Result<Box<dyn BlobStore>, Error> {
     let mut options = Options::default();
     options.environment = Environment::of_process().with_home("/nonexistent");
-    options.notice = std::sync::Arc::new(|note| eprintln!("{note}"));
+    options.notice = std::sync::Arc::new(notice);
     match connect(&Connection::new(storage), &options)? {
         Opened::Blobs(store) => Ok(store),
         _ => panic!("a directory is a store of blobs"),
