@@ -48,6 +48,23 @@ fn what_the_snapshot_does_not_describe_is_as_the_umask_says() {
     }
 }
 
+/// What collectors and browsers of other users read is for all, as far as the umask lets it; nobody writes to it.
+#[test]
+fn all_that_is_written_beside_a_restore_is_as_the_umask_says() {
+    for (mask, read, written) in [("077", 0o600, 0o600), ("022", 0o644, 0o644), ("000", 0o644, 0o666)] {
+        let place = Place::new();
+        run(&place, mask, "verify c3bc --metrics verify.prom --page verify.html");
+        run(&place, mask, "restore c3bc whole --metrics restore.prom");
+        for name in ["verify.prom", "verify.html", "restore.prom"] {
+            assert_eq!(mode(&place.path(name)), read, "{name} {mask}");
+        }
+        for name in ["x.tar", "x.tar.gz", "x.zip"] {
+            run(&place, mask, &format!("export c3bc {name}"));
+            assert_eq!(mode(&place.path(name)), written, "{name} {mask}");
+        }
+    }
+}
+
 #[test]
 fn modes_that_a_umask_takes_bits_of_are_restored() {
     let place = Place::new();

@@ -1,6 +1,7 @@
 //! What a pod gives and takes: signals, limits, the container's message, metrics.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -163,6 +164,12 @@ fn metrics_are_written_whole_at_every_end() {
     let text = fs::read_to_string(&file).unwrap();
     let class = format!("\nkopia_rs_restore_error{{identity=\"{APP}\",class=\"NotFound\"}} 1\n");
     assert!(text.contains(&class), "{text}");
+    for (mask, mode) in [("077", 0o600), ("022", 0o644)] {
+        let script = format!("umask {mask}; exec \"$0\" \"$@\"");
+        let job = pod.job(APP).within(&["/bin/sh".as_ref(), "-c".as_ref(), script.as_ref()]);
+        job.arg("--metrics-file").arg(&file).run().exits(0);
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o7777, mode, "{mask}");
+    }
     // Also where settings are wrong, and it is not known yet whose snapshot is wanted.
     for (name, set) in [
         ("KOPIA_PASSWORD", ""),
