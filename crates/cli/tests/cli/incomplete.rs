@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use kopia_testkit::damage::RepositoryCopy;
-use kopia_testkit::faults;
+use kopia_testkit::damage::{RepositoryCopy, copy_repository};
 use kopia_testkit::tree::{Compare, Tree, compare};
+use kopia_testkit::{faults, golden};
 
 use crate::common::{KopiaRs, Place, Ran};
 
@@ -106,6 +106,24 @@ fn verify_names_the_packs_that_no_index_names() {
     assert_eq!(ran.json()["unindexedPacks"], serde_json::json!(packs));
     assert_eq!(ran.json()["damageCount"], 0);
     run(&repository, "--degraded verify").run().exits(0);
+}
+
+#[test]
+fn verify_says_without_degraded_that_the_index_blobs_of_an_epoch_are_lost() {
+    let case = golden::case("epochs");
+    let copy = copy_repository(&case);
+    // Those of the epochs before it are compacted, and after it there are more.
+    let lost = copy.blobs("xn7");
+    assert!(!lost.is_empty() && !copy.blobs("xs6").is_empty() && !copy.blobs("xn8").is_empty());
+    lost.iter().for_each(|blob| blob.delete());
+    let verify = |options: &str| {
+        let command = KopiaRs::new("verify").options(options).repository(&copy.path());
+        command.env("KOPIA_PASSWORD", &case.password).run()
+    };
+    let ran = verify("").exits(3).says(&["error: lost: all index blobs of epoch 7: there is none\n"]);
+    assert!(ran.text().contains("not restorable as a whole"), "{}", ran.text());
+    let json = verify("--json").exits(3).json();
+    assert!(json["lost"].to_string().contains("epoch 7"), "{json}");
 }
 
 #[test]
