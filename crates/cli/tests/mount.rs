@@ -14,6 +14,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use kopia_testkit::faults;
 use kopia_testkit::golden;
 use kopia_testkit::tree::{Compare, Tree, compare};
 use kopia_testkit::writer::{ContentId, PASSWORD, RepositoryWriter};
@@ -476,6 +477,21 @@ fn refused(mut command: Command) -> (Option<i32>, String) {
     let said = String::from_utf8(stderr).unwrap();
     assert!(said.starts_with("error: "), "{said}");
     (status.code(), said)
+}
+
+#[test]
+fn names_that_are_paths_are_folders() {
+    for (source, path, bytes) in [
+        ("app@media:/stdin-absolute", "var/lib/db/base.tar", "bytes of the dump\n"),
+        ("default@default:/legacy-block", "dev/nvme1n1", "bytes of it"),
+    ] {
+        let repository = faults::repository("names-slash");
+        let Some(mounted) = Mounted::start(&repository, faults::PASSWORD, &[source]) else { return };
+        let first = path.split('/').next().unwrap();
+        assert_eq!(names(mounted.point()), [first]);
+        assert_eq!(fs::read_to_string(mounted.path(path)).unwrap(), bytes);
+        assert_eq!(mounted.end().0, Some(0));
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Names with `/`: backups from standard input and Velero's copies of block volumes.
 
 use std::fs;
+use std::process::Command;
 
 use kopia_testkit::faults;
 use serde_json::Value;
@@ -59,6 +60,47 @@ fn they_are_restored_below_the_target() {
         command(&format!("restore {source}/{path}")).arg(&file).run().exits(0);
         assert_eq!(fs::read(&file).unwrap(), fs::read(target.join(path)).unwrap());
         command(&format!("verify {source}")).run().exits(0);
+    }
+}
+
+#[test]
+fn every_other_command_takes_them_for_paths_too() {
+    let place = Place::new();
+    let (absolute, relative) = ("app@media:/stdin-absolute", "app@media:/stdin-relative");
+    let lines = |arguments: &str| command(arguments).run().exits(0).json_lines();
+    let found = lines(&format!("find *.sql {relative} --json"));
+    assert_eq!((&found[0]["path"], found.len()), (&"sub/dir/dump.sql".into(), 1));
+    let log = command(&format!("log {relative}/sub/dir/dump.sql")).run().exits(0);
+    assert!(log.text().contains("/sub/dir/dump.sql: 1 version in 1 snapshot\n"), "{}", log.text());
+    let used = lines(&format!("du {relative} --json --depth 5"));
+    let used: Vec<_> =
+        used.iter().map(|line| (line["path"].as_str().unwrap(), line["bytes"].as_u64())).collect();
+    assert_eq!(used, [("sub", Some(18)), ("sub/dir", Some(18)), ("", Some(18))]);
+    let changed = command(&format!("diff -R {absolute} {relative}")).run().exits(0);
+    for line in ["- var/lib/db/base.tar  (18 B)\n", "+ sub/dir/\n", "+ sub/dir/dump.sql  (18 B)\n"] {
+        assert!(changed.text().contains(line), "{line:?} is not in {}", changed.text());
+    }
+    assert_eq!(command(&format!("gone {relative}")).run().exits(0).text(), "");
+    // Archives have the folders that only names have, and no name that leads out.
+    let up = "app@media:/stdin-up";
+    for (source, code, expected) in [
+        (absolute, 0, &["./", "./var/", "./var/lib/", "./var/lib/db/", "./var/lib/db/base.tar"][..]),
+        (relative, 0, &["./", "./sub/", "./sub/dir/", "./sub/dir/dump.sql"]),
+        (up, 3, &["./"]),
+    ] {
+        let archive = place.path("x.tar");
+        command(&format!("export {source}")).arg(&archive).run().exits(code);
+        let listed = Command::new("tar").arg("-tf").arg(&archive).output().unwrap().stdout;
+        let listed = String::from_utf8(listed).unwrap();
+        assert_eq!(listed.lines().collect::<Vec<_>>(), expected);
+        fs::remove_file(archive).unwrap();
+    }
+    // What is refused is said by each that walks the tree.
+    for arguments in ["du app@media:/stdin-up", "diff app@media:/stdin-up app@media:/stdin-relative"] {
+        command(arguments)
+            .run()
+            .exits(3)
+            .says(&["../up.sql: would leave its folder; its bytes are in object"]);
     }
 }
 

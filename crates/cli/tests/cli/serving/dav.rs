@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use kopia_testkit::servers;
 use kopia_testkit::tree::Tree;
+use kopia_testkit::{faults, servers};
 
 use super::client::{Reply, Served, decoded, encoded};
 use crate::common::{KopiaRs, Place};
@@ -53,6 +53,19 @@ fn folders_lead_from_sources_to_files() {
     assert_eq!((file.status, file.body), (200, cat.stdout));
     let part = served.ask(&format!("GET {LATEST}hello.txt"), &[("range", "bytes=1-2")], b"");
     assert_eq!((part.status, part.body.len()), (206, 2));
+}
+
+#[test]
+fn names_that_are_paths_are_folders() {
+    let repository = faults::repository("names-slash");
+    let serve = KopiaRs::new("serve").repository(&repository).env("KOPIA_PASSWORD", faults::PASSWORD);
+    let served = Served::start(serve);
+    let latest = "/dav/app@media/stdin-absolute/latest/";
+    assert_eq!(hrefs(&propfind(&served, latest, "1", "")), [latest.to_owned(), format!("{latest}var/")]);
+    let below = hrefs(&propfind(&served, &format!("{latest}var/lib/db/"), "1", ""));
+    assert_eq!(below[1..], [format!("{latest}var/lib/db/base.tar")]);
+    let file = served.get(&format!("{latest}var/lib/db/base.tar"));
+    assert_eq!((file.status, &*file.body), (200, &b"bytes of the dump\n"[..]));
 }
 
 #[test]
