@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::common::{KopiaRs, Place, written};
 use crate::finding::{file, folder};
+use crate::terminal::Terminal;
 
 #[test]
 fn status_says_what_the_repository_is() {
@@ -337,4 +338,36 @@ fn write(repository: &Path, blobs: Vec<(String, Vec<u8>)>) {
     for (name, bytes) in blobs {
         fs::write(repository.join(format!("{name}.f")), bytes).unwrap();
     }
+}
+
+#[test]
+fn on_a_terminal_tables_fit_and_their_columns_stand_below_each_other() {
+    let shown = |arguments: &str, lines: usize| {
+        let mut terminal = Terminal::open();
+        terminal.resize(80);
+        KopiaRs::golden("sources", arguments).stdout(terminal.inside()).run().exits(0);
+        terminal.shown(lines)
+    };
+    let listed = shown("snapshots", 16);
+    assert!(listed.iter().all(|line| line.chars().count() <= 80), "{listed:#?}");
+    let rows: Vec<_> = listed.iter().filter(|line| line.starts_with("  ")).collect();
+    assert_eq!(rows.len(), 7, "{listed:#?}");
+    for row in rows {
+        let place = |text: &str| row.find(text).unwrap_or_else(|| panic!("{text:?} is not in {row:?}"));
+        assert_eq!((place(" UTC  "), place("B  ")), (21, 45), "{listed:#?}");
+        // Numbers end below each other, whatever comes after them in words.
+        let files = place(" file") + if row.contains(" files") { " files".len() } else { " file".len() };
+        assert_eq!(files, 59, "{listed:#?}");
+    }
+    // Of a pipe nobody knows how wide it is: ids come whole.
+    let piped = KopiaRs::golden("sources", "snapshots").run().exits(0);
+    assert!(piped.text().contains("  d10d05992f2f195f9795d75c690b50ef  "), "{}", piped.text());
+    let status = shown("status", 14);
+    let value = |line: &String| line.find(|letter: char| letter != ' ').unwrap() == 18;
+    let (labelled, more): (Vec<_>, Vec<_>) = status.iter().partition(|line| !line.starts_with(' '));
+    assert_eq!((labelled.len(), more.len()), (10, 4), "{status:#?}");
+    assert!(more.iter().all(|line| value(line)), "{status:#?}");
+    assert!(labelled.iter().all(|line| line.as_bytes()[17] == b' ' && line.as_bytes()[18] != b' '));
+    let fits = |line: &String| line.chars().count() <= 80 && line.contains(", newest 2026-");
+    assert!(status[9..].iter().all(fits), "{status:#?}");
 }
