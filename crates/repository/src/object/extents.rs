@@ -218,3 +218,47 @@ fn read_whole(pieces: Extents, object: ObjectId) -> Result<Vec<u8>> {
     }
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use kopia_codec::key::Password;
+    use kopia_storage::MemoryStore;
+    use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
+    use serde_json::json;
+
+    use super::*;
+
+    /// Writes a list of pieces of so many bytes each, and returns the object that it makes.
+    fn list(writer: &mut RepositoryWriter, pieces: &[&str], length: usize) -> String {
+        let piece =
+            |(number, object): (usize, &&str)| json!({"s": number * length, "l": length, "o": object});
+        let pieces: Vec<_> = pieces.iter().enumerate().map(piece).collect();
+        let list = json!({"stream": "kopia:indirect", "entries": pieces});
+        format!("I{}", writer.object(Some('x'), list.to_string().as_bytes()))
+    }
+
+    /// Each level by itself would be within its bounds, and all of them take memory at once.
+    #[test]
+    fn pieces_are_counted_over_all_levels() {
+        let mut writer = RepositoryWriter::new();
+        let bytes = writer.file(b"12345");
+        // Three pieces on each of three levels, of which the first is always the longest way down.
+        let lowest = list(&mut writer, &[&*bytes; 3], 5);
+        let middle = list(&mut writer, &[&*lowest; 3], 15);
+        let object: ObjectId = list(&mut writer, &[&*middle; 3], 45).parse().unwrap();
+        let blobs = writer.finish().into_iter();
+        let store: MemoryStore = blobs.map(|(name, bytes)| (name.parse().unwrap(), bytes)).collect();
+        let repository = Repository::open(store, &Password::from(PASSWORD)).unwrap();
+        let walk = |most| {
+            let extents = Extents { most, ..Extents::new(&repository, object) };
+            extents.map(|extent| extent.map(|extent| extent.start)).collect::<Result<Vec<_>>>()
+        };
+        // Two wait on each of the upper levels while the lowest is gone through.
+        let starts: Vec<u64> = (0..27).map(|number| number * 5).collect();
+        assert_eq!(walk(7).unwrap(), starts);
+        for most in [3, 6] {
+            let error = walk(most).unwrap_err().to_string();
+            assert!(error.contains("list of pieces"), "{error}");
+        }
+    }
+}
