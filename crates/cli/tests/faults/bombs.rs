@@ -4,7 +4,7 @@
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use kopia_testkit::writer::{ContentId, RepositoryWriter};
+use kopia_testkit::writer::{ContentId, RepositoryWriter, gzip};
 use serde_json::{Value, json};
 
 use crate::common::{NEW, Place, clean, entry};
@@ -149,6 +149,39 @@ fn long_paths_take_no_memory_for_each_folder_that_waits() {
         limited.args(["-c", &format!("ulimit -d {DATA}; exec \"$@\""), "sh"]);
         limited.arg(command.get_program()).args(command.get_args());
         assert_eq!(bounded(&limited).status.code(), Some(code), "{command:?}");
+    }
+}
+
+/// KiB for a few manifests of each core.
+const FEW_MANIFESTS: u32 = 300 << 10;
+
+#[test]
+fn manifests_that_unfold_take_the_memory_of_few() {
+    const LENGTH: usize = 8 << 20;
+    // Some hundred kilobytes that unfold to 400 MB; nobody wants one of them.
+    let place = Place::of(|writer, version| {
+        let root = entry("d", "data", "0755", &writer.directory(&[]), 0);
+        for number in 0..48 * version {
+            let source = r#"{"host":"h","userName":"u","path":"/p"}"#;
+            let time = "2026-01-01T00:00:00Z";
+            let data = format!(
+                r#"{{"source":{source},"startTime":"{time}","endTime":"{time}","rootEntry":{root},"description":"{}"}}"#,
+                "A".repeat(LENGTH)
+            );
+            let list = format!(
+                r#"{{"entries":[{{"id":"{number:032x}","labels":{{"type":"snapshot"}},"modified":"{time}","data":{data}}}]}}"#
+            );
+            writer.content(Some('m'), &gzip(list.as_bytes()));
+        }
+        root
+    });
+    for (options, code) in [(&[][..], 1), (&["--degraded"], 3)] {
+        let mut snapshots = place.command("snapshots");
+        snapshots.args(options);
+        let mut limited = Command::new("sh");
+        limited.args(["-c", &format!("ulimit -d {FEW_MANIFESTS}; exec \"$@\""), "sh"]);
+        limited.arg(snapshots.get_program()).args(snapshots.get_args());
+        assert_eq!(bounded(&limited).status.code(), Some(code), "{options:?}");
     }
 }
 
