@@ -31,9 +31,8 @@ fn what_was_cut_is_kept_whole() {
     let short = StatusLine::unable("open /repository", "no repository is there", "mount it");
     assert_eq!((short.whole(), short.and("; and more").whole()), (None, None));
     let identity = format!("{0}@{0}:/{0}", "app".repeat(60));
-    for nothing in [StatusLine::nothing(&identity, "it is empty", ""), {
-        StatusLine::of(&no_snapshot(&identity, &["app@media:/data"], true))
-    }] {
+    let other = no_snapshot(&identity, &["app@media:/data"], true);
+    for nothing in [StatusLine::nothing(&identity, "it is empty", ""), StatusLine::of(&other)] {
         let whole = nothing.whole().expect("it was cut");
         assert!(whole.contains(&identity), "{whole}");
     }
