@@ -264,7 +264,7 @@ mod tests {
             assert_eq!(finding.weight(), crate::Weight::Note);
             Some(finding.fact())
         };
-        let fact = |keeps, takes| {
+        let fact = |keeps: &str, takes: &str| {
             let bits = "no owners, modes and special bits";
             Some(format!("/ lies in a file system ({keeps} {bits}, and {takes} symbolic links"))
         };
