@@ -26,8 +26,9 @@ use kopia_format::{BlobId, ContentId, ObjectId};
 use crate::choice::Chosen;
 use crate::cold::ColdBlobs;
 use crate::unindexed::{Packs, UnindexedPack};
-use crate::{Defect, Entry, Error, Repository, Result, Snapshot};
+use crate::{Defect, Entry, Error, Repository, Result, Snapshot, Snapshots};
 
+use contents::Selection;
 pub use history::{History, HistoryError};
 pub use part::Part;
 pub use rotation::{Rotated, Rotation, Standing};
@@ -111,7 +112,8 @@ impl Observer for () {}
 pub struct Report {
     /// Packs whose contents were read, of those that hold any that are wanted.
     pub packs: Coverage,
-    /// Contents that were read, of those that are wanted. Contents marked deleted are not.
+    /// Contents that were read, of those that are wanted. Contents marked deleted are not, unless a snapshot
+    /// needs them.
     pub contents: Coverage,
     /// Stored bytes of contents that were read, of those that are wanted.
     pub stored_bytes: Coverage,
@@ -125,6 +127,11 @@ pub struct Report {
     pub file_bytes: u64,
     /// Entries that were not chosen, with all below them as far as their number is known.
     pub left_out: u64,
+    /// Contents that what was walked needs although they are marked deleted.
+    ///
+    /// A snapshot that was taken while kopia's garbage collection ran may need such. The next collection takes
+    /// the mark back; kopia removes what is still marked after that.
+    pub needed_deleted_count: u64,
     /// Contents that cannot be read.
     pub damage_count: u64,
     /// 10,000 of them at most, by pack and offset.
@@ -217,7 +224,8 @@ impl Report {
 }
 
 impl Repository {
-    /// Verifies all contents of the index, and all snapshots that are not deleted.
+    /// Verifies all contents of the index, and all snapshots that are not deleted. Of contents that are marked
+    /// deleted, those are verified that such a snapshot needs.
     ///
     /// Packs that no index entry names say what they hold.
     ///
@@ -227,9 +235,8 @@ impl Repository {
     pub fn verify(&self, options: &Options, observer: &dyn Observer) -> Result<Report> {
         self.indexes()?;
         let snapshots = self.list_snapshots(true)?;
-        // Of deleted ones nothing is promised.
         let (mut roots, mut rootless) = (Vec::new(), Vec::new());
-        for snapshot in snapshots.iter().filter(|snapshot| !snapshot.is_deleted()) {
+        for snapshot in promised(&snapshots) {
             match snapshot.root() {
                 Ok(root) => roots.push(Subject::new(Some(snapshot), &root)),
                 Err(error) => rootless.push(AffectedEntry {
@@ -282,30 +289,39 @@ impl Repository {
     /// Finds the packs that verifying would read and that have to be fetched from an archive: those of
     /// directories, which are walked in every part, and when there are none, those of the part itself.
     ///
-    /// Without entries, everything is to be verified. The directories of entries are walked to find out.
+    /// Without entries, everything is to be verified. The directories of entries are walked to find out; those
+    /// of all snapshots only where contents are marked deleted, as some of these may be needed.
     ///
     /// # Errors
-    /// [`Error::Storage`].
+    /// [`Error::Storage`], and without entries as for [`Repository::verify`].
     pub fn cold_to_verify(&self, entries: &[&Entry], options: &Options) -> Result<ColdBlobs> {
         let directories = self.cold_metadata(&[])?;
         if self.store().cold().is_none() || !directories.is_empty() {
             return Ok(directories);
         }
-        let survey = |entries: &[&Entry]| {
-            let mut survey = Survey::new(self, Some(HashSet::new()));
-            survey.run(entries.iter().copied(), options.chosen.as_ref());
-            survey.needed
-        };
-        let needed = if entries.is_empty() { None } else { survey(entries) };
         let listed = self.contents().listed();
-        let chosen = contents::choose(self, &listed, needed.as_ref(), options);
+        let mut survey = Survey::new(self, (!entries.is_empty()).then(HashSet::new));
+        if !entries.is_empty() {
+            survey.run(entries.iter().copied(), options.chosen.as_ref());
+        } else if contents::any_marked(&listed) {
+            let snapshots = self.list_snapshots(true)?;
+            let roots: Vec<_> = promised(&snapshots).filter_map(|snapshot| snapshot.root().ok()).collect();
+            survey.run(roots.iter(), None);
+        }
+        let chosen = contents::choose(self, &listed, Selection::of(&survey), options);
         self.cold_among(&chosen.packs, None)
     }
 }
 
+/// Returns the snapshots that everybody may restore: of deleted ones nothing is promised.
+fn promised(snapshots: &Snapshots) -> impl Iterator<Item = &Snapshot> {
+    snapshots.iter().filter(|snapshot| !snapshot.is_deleted())
+}
+
 /// Verifies some entries and what lies below them, and the contents that they need.
 ///
-/// Without a set for what is needed, all contents are verified. `lost` are entries that are lost anyway.
+/// Without a set for what is needed, all contents are verified that are not marked deleted or that they need.
+/// `lost` are entries that are lost anyway.
 fn verify(
     repository: &Repository,
     (subjects, lost): (&[Subject], Vec<AffectedEntry>),
@@ -319,6 +335,7 @@ fn verify(
     let mut report = Report { directories: survey.directories, files: survey.files, ..Report::default() };
     report.file_bytes = survey.file_bytes;
     report.left_out = survey.left_out;
+    report.needed_deleted_count = survey.marked.len() as u64;
     report.stub_count = survey.stub_count;
     report.stubs = std::mem::take(&mut survey.stubs);
     let damaged = contents::verify(&survey, options, observer, &mut report);

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use kopia_codec::key::Password;
-use kopia_format::BlobId;
-use kopia_repository::verify::{Coverage, Options, Part, Subject};
+use kopia_format::{BlobId, Timestamp};
+use kopia_repository::verify::{Coverage, History, Options, Part, Rotation, Subject};
 use kopia_repository::{Repository, Shard, Snapshot};
 use kopia_storage::MemoryStore;
 use kopia_storage::testing::CountingStore;
@@ -155,6 +155,49 @@ fn a_lost_piece_costs_its_file_and_a_lost_folder_all_below() {
     store.remove(&repository.contents().origin(&place).blob);
     let report = open(store).verify(&Options::default(), &()).unwrap();
     assert_eq!(affected(&report), ["same", "same"]);
+}
+
+/// A snapshot taken while kopia's garbage collection runs may need what that marks deleted.
+#[test]
+fn what_a_snapshot_needs_is_read_although_it_is_marked_deleted() {
+    let mut writer = RepositoryWriter::new().pack_size(1);
+    let entries = ["needed", "too"].map(|name| file(name, &writer.file(name.as_bytes()), name.len()));
+    let unneeded = writer.content(None, b"of no snapshot");
+    let root = writer.directory(&entries);
+    writer.snapshot("app@host:/data", entry("data", "d", &root));
+    let needed: kopia_format::ContentId = entries[0]["obj"].as_str().unwrap().parse().unwrap();
+    let (blobs, mut live) = writer.finish_live();
+    let store: MemoryStore = blobs.into_iter().map(|(name, blob)| (name.parse().unwrap(), blob)).collect();
+    let change = live.mark_deleted(|id| [needed, unneeded].contains(id));
+    change.added.into_iter().for_each(|(name, blob)| store.insert(name.parse().unwrap(), blob));
+    change.removed.iter().for_each(|name| drop(store.remove(&name.parse().unwrap()).unwrap()));
+
+    let report = open(store.clone()).verify(&Options::default(), &()).unwrap();
+    // Two files, their folder, and the manifest.
+    assert_eq!(report.contents, Coverage { verified: 4, of: 4 });
+    assert_eq!((report.is_sound(), report.needed_deleted_count), (true, 1));
+
+    let pack = pack_of(&store, b"needed");
+    let sound = store.remove(&pack).unwrap().to_vec();
+    let mut bytes = sound.clone();
+    bytes[40] ^= 1;
+    for damaged in [Some(bytes), None] {
+        damaged.into_iter().for_each(|bytes| store.insert(pack.clone(), bytes));
+        let repository = open(store.clone());
+        let report = repository.verify(&Options::default(), &()).unwrap();
+        assert_eq!((report.damage_count, affected(&report)), (1, vec!["needed".to_owned()]));
+        let root = repository.snapshots().unwrap().iter().next().unwrap().root().unwrap();
+        let of_root = repository.verify_entry(None, &root, &Options::default(), &()).unwrap();
+        assert_eq!((of_root.damage_count, of_root.needed_deleted_count), (1, 1));
+        let mut options = Options::default();
+        options.rotation =
+            Some(Rotation::new(1, Timestamp::new(1_800_000_000, 0).unwrap(), History::default()));
+        let rotated = repository.verify(&options, &()).unwrap().rotated.unwrap();
+        assert_eq!((rotated.standing.damaged, rotated.standing.since), (1, None), "it is not restorable");
+        drop(store.remove(&pack));
+    }
+    store.insert(pack, sound);
+    assert!(open(store).verify(&Options::default(), &()).unwrap().is_sound());
 }
 
 #[test]

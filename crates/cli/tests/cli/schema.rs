@@ -44,6 +44,7 @@ const UNSEEN: &[&str] = &[
     "verify/properties/hasGaps",
     "verify/properties/unsearched",
     "verify/properties/untoldLossCount",
+    "verify/properties/neededDeletedCount",
     "doctor/properties/savedFormatBlob",
     "doctor/properties/readingSeconds",
     // Of snapshots that were not finished, or of which some is missing.

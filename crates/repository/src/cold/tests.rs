@@ -129,6 +129,25 @@ fn a_store_without_an_archive_is_asked_for_nothing() {
 }
 
 #[test]
+fn what_snapshots_need_although_it_is_marked_deleted_is_fetched_to_verify_everything() {
+    let mut writer = RepositoryWriter::new().pack_size(1);
+    let object = writer.file(&[1; 100]);
+    writer.content(None, b"of no snapshot");
+    let root = writer.directory(&[json!({"name": "needed", "type": "f", "size": 100, "obj": object})]);
+    writer.snapshot("app@host:/data", json!({"name": "data", "type": "d", "obj": root}));
+    let (blobs, mut live) = writer.finish_live();
+    let change = live.mark_deleted(|id| id.prefix().is_none());
+    let blobs =
+        blobs.into_iter().filter(|(name, _)| !change.removed.contains(name)).chain(change.added.clone());
+    let memory: MemoryStore = blobs.map(|(name, bytes)| (BlobId::new(&name).unwrap(), bytes)).collect();
+    let store = Arc::new(ArchivingStore::new(Arc::new(CountingStore::new(memory))));
+    let repository = open(&store).unwrap();
+    store.archive("p").unwrap();
+    let cold = repository.cold_to_verify(&[], &crate::verify::Options::default()).unwrap();
+    assert_eq!((cold.step(), cold.blobs().len()), (Step::Files, 1));
+}
+
+#[test]
 fn what_verifying_needs_is_found_directories_before_files() {
     let (store, counting) = written(5);
     let repository = open(&store).unwrap();

@@ -31,6 +31,31 @@ struct Amount {
     bytes: u64,
 }
 
+/// Which contents are verified.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Selection<'a> {
+    /// These alone; without them, all that are not marked deleted, and `marked`.
+    needed: Option<&'a HashSet<ContentId>>,
+    /// Those that are needed although they are marked deleted.
+    marked: &'a HashSet<ContentId>,
+}
+
+impl<'a> Selection<'a> {
+    /// Takes what a survey needs, or everything if it was not to find that out.
+    pub(super) fn of(survey: &'a Survey<'_>) -> Self {
+        Self { needed: survey.needed.as_ref(), marked: &survey.marked }
+    }
+
+    /// Returns whether it has a content.
+    fn has(&self, id: &ContentId, location: &ContentLocation) -> bool {
+        // What a snapshot needs counts even if it is marked deleted: it can be read while its pack lasts.
+        match self.needed {
+            Some(needed) => needed.contains(id),
+            None => !location.is_deleted() || self.marked.contains(id),
+        }
+    }
+}
+
 /// Contents that are not as they should be.
 #[derive(Debug, Default)]
 pub(super) struct Damaged {
@@ -46,20 +71,19 @@ impl Damaged {
     }
 }
 
-/// Verifies the contents that a survey needs, or all that are not marked deleted; returns those that are not as
-/// they should be.
+/// Verifies the contents that a survey needs, or all but those that are marked deleted and that it does not
+/// need; returns those that are not as they should be.
 pub(super) fn verify(
     survey: &Survey<'_>,
     options: &Options,
     observer: &dyn Observer,
     report: &mut Report,
 ) -> Damaged {
-    let (repository, needed) = (survey.repository, survey.needed.as_ref());
-    let is_wanted = wanted(needed);
+    let (repository, selection) = (survey.repository, Selection::of(survey));
     // Changes of the indexes while contents are read must not change what is counted.
     let listed = repository.contents().listed();
     let Choice { all, count, part, amounts, packs: chosen, known } =
-        choose(repository, &listed, needed, options);
+        choose(repository, &listed, selection, options);
     report.packs = Coverage { verified: chosen.len() as u64, of: count };
     report.contents = Coverage { verified: part.contents, of: all.contents };
     report.stored_bytes = Coverage { verified: part.bytes, of: all.bytes };
@@ -70,7 +94,7 @@ pub(super) fn verify(
         listed,
         headed: &survey.headed,
         observer,
-        all: needed.is_none(),
+        selection,
         plain_bytes: AtomicU64::new(0),
         found: Mutex::default(),
     };
@@ -83,12 +107,12 @@ pub(super) fn verify(
             before < LISTED
         });
         let (batch, after) = rest.split_at(fits.count());
-        run.packs(batch, &is_wanted);
+        run.packs(batch);
         rest = after;
     }
     report.plain_bytes = run.plain_bytes.into_inner();
     let Found { damaged, mut damage, gone, packs: damaged_packs } = into_inner(run.found);
-    report.rotated = turns(options, needed).map(|rotation| {
+    report.rotated = turns(options, selection).map(|rotation| {
         let chosen: HashSet<u32> = chosen.into_iter().collect();
         let (groups, packs) = known;
         rotation.after(&packs, |place| {
@@ -125,13 +149,12 @@ pub(super) struct Choice {
 pub(super) fn choose(
     repository: &Repository,
     listed: &Listed,
-    needed: Option<&HashSet<ContentId>>,
+    selection: Selection<'_>,
     options: &Options,
 ) -> Choice {
-    let is_wanted = wanted(needed);
     let mut amounts = vec![Amount::default(); repository.contents().groups()];
     listed.for_each(|id, location| {
-        if is_wanted(&id, &location) {
+        if selection.has(&id, &location) {
             let amount = &mut amounts[location.group() as usize];
             amount.contents += 1;
             amount.bytes += location.stored_length();
@@ -148,7 +171,7 @@ pub(super) fn choose(
     };
     let (all, count) = (sum(&packs), packs.len() as u64);
     let mut known = (Vec::new(), Vec::new());
-    let packs = match turns(options, needed) {
+    let packs = match turns(options, selection) {
         Some(rotation) => {
             known = packs_of(repository, &packs, &amounts);
             rotation.choose(&known.1).into_iter().map(|place| known.0[place]).collect()
@@ -158,9 +181,16 @@ pub(super) fn choose(
     Choice { all, count, part: sum(&packs), amounts, packs, known }
 }
 
+/// Returns whether any content is marked deleted.
+pub(super) fn any_marked(listed: &Listed) -> bool {
+    let mut any = false;
+    listed.for_each(|_, location| any |= location.is_deleted());
+    any
+}
+
 /// Returns in which turn packs are read, if all contents are to be.
-fn turns<'o>(options: &'o Options, needed: Option<&HashSet<ContentId>>) -> Option<&'o Rotation> {
-    options.rotation.as_ref().filter(|_| needed.is_none())
+fn turns<'o>(options: &'o Options, selection: Selection<'_>) -> Option<&'o Rotation> {
+    options.rotation.as_ref().filter(|_| selection.needed.is_none())
 }
 
 /// Returns what is to be read in turn: groups, and their packs.
@@ -170,12 +200,6 @@ fn packs_of(repository: &Repository, groups: &[u32], amounts: &[Amount]) -> (Vec
         Some((group, Pack { id: repository.contents().pack_of_group(group)?, contents, bytes }))
     });
     named.unzip()
-}
-
-/// Returns whether a content is verified: one of `needed`, or any that is not marked deleted.
-fn wanted(needed: Option<&HashSet<ContentId>>) -> impl Fn(&ContentId, &ContentLocation) -> bool {
-    // What a snapshot needs counts even if it is marked deleted: it can be read while its pack lasts.
-    move |id, location| needed.map_or(!location.is_deleted(), |needed| needed.contains(id))
 }
 
 /// What cannot be read: all of it, and more about the first.
@@ -195,20 +219,19 @@ struct Run<'a> {
     listed: Listed,
     headed: &'a Headed,
     observer: &'a dyn Observer,
-    /// Whether everything that is listed is wanted.
-    all: bool,
+    selection: Selection<'a>,
     plain_bytes: AtomicU64,
     found: Mutex<Found>,
 }
 
 impl Run<'_> {
     /// Reads some packs.
-    fn packs(&self, packs: &[u32], is_wanted: impl Fn(&ContentId, &ContentLocation) -> bool) {
+    fn packs(&self, packs: &[u32]) {
         let contents = self.repository.contents();
         let packs: HashSet<u32> = packs.iter().copied().collect();
         let mut wanted = Vec::new();
         self.listed.for_each(|content, location| {
-            if packs.contains(&location.group()) && is_wanted(&content, &location) {
+            if packs.contains(&location.group()) && self.selection.has(&content, &location) {
                 let one = Wanted { content, location, tag: () };
                 match contents.check_lengths(&content, &location) {
                     Ok(()) => wanted.push(one),
@@ -253,7 +276,9 @@ impl Run<'_> {
 
     /// Returns whether a content was removed since it was listed, because nothing needs it any more.
     fn is_gone(&self, content: &ContentId, error: &Error) -> bool {
-        if !self.all || !matches!(error, Error::Storage(error) if error.is_not_found()) {
+        let Selection { needed, marked } = self.selection;
+        let may_be = needed.is_none() && !marked.contains(content);
+        if !may_be || !matches!(error, Error::Storage(error) if error.is_not_found()) {
             return false;
         }
         match self.repository.contents().locate(content) {

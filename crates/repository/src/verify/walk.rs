@@ -28,6 +28,9 @@ pub(super) struct Survey<'a> {
     lengths: HashMap<ObjectId, u64>,
     /// The contents that all these need, if they are asked for.
     pub(super) needed: Option<HashSet<ContentId>>,
+    /// Those of the contents that are marked deleted, whether or not all are asked for: kopia takes the marks
+    /// back, but until then only a snapshot tells that they are needed.
+    pub(super) marked: HashSet<ContentId>,
     /// Those that begin with a compression header of their own.
     pub(super) headed: Headed,
     /// Directories that cannot be read whole, or that may have entries that cannot be restored as they were.
@@ -52,6 +55,7 @@ impl<'a> Survey<'a> {
             broken: HashSet::new(),
             lengths: HashMap::new(),
             needed,
+            marked: HashSet::new(),
             headed: Headed::new(),
             suspects: HashSet::new(),
             any_suspect: false,
@@ -170,6 +174,9 @@ impl<'a> Survey<'a> {
             }
             if let Some(needed) = &mut self.needed {
                 needed.insert(extent.content);
+            }
+            if location.is_deleted() {
+                self.marked.insert(extent.content);
             }
             length = extent.start + extent.length.unwrap_or_default();
         }

@@ -23,6 +23,9 @@ pub(super) struct Json<'a> {
     plain_bytes: u64,
     folders: u64,
     files: u64,
+    /// Contents that snapshots need although they are marked deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    needed_deleted_count: Option<u64>,
     damage_count: u64,
     /// The first 10,000; `--report` has all.
     damage: Vec<DamageLine<'a>>,
@@ -182,6 +185,7 @@ pub(super) fn json<'a>(summary: &Summary<'a>, seed: Option<u64>) -> Json<'a> {
         plain_bytes: report.plain_bytes,
         folders: report.directories,
         files: report.files,
+        needed_deleted_count: Some(report.needed_deleted_count).filter(|&count| count > 0),
         damage_count: report.damage_count,
         damage: report.damage.iter().map(DamageLine::from).collect(),
         loss_count: report.affected_count,
@@ -228,6 +232,11 @@ pub(super) fn text(summary: &Summary<'_>, lost_indexes: usize, degraded: bool) -
             count(report.files, "file or link", "files and links")
         ),
     )?;
+    if report.needed_deleted_count > 0 {
+        let contents = count(report.needed_deleted_count, "content", "contents");
+        let needed = "needed by snapshots; kopia's next full maintenance takes the marks back";
+        row("deleted", format!("{contents}, {needed}"))?;
+    }
     let damage = match (report.damage_count, report.affected_count) {
         (0, 0) => "none".into(),
         (0, entries) => {
