@@ -87,7 +87,25 @@ pub enum Defect {
     },
 }
 
+/// The longest target that a symbolic link can have on Linux, in bytes.
+const LONGEST_TARGET: usize = 4095;
+
 impl Defect {
+    /// Returns why no system takes a symbolic link whose target has so many bytes, if that is so.
+    pub fn of_target_length(length: u64) -> Option<Self> {
+        match length {
+            0 => Some(Self::LinkTarget),
+            _ if length > LONGEST_TARGET as u64 => Some(Self::LongTarget),
+            _ => None,
+        }
+    }
+
+    /// Returns why no system takes these bytes as the target of a symbolic link, if that is so.
+    pub fn of_target(target: &[u8]) -> Option<Self> {
+        let of_length = Self::of_target_length(target.len() as u64);
+        of_length.or_else(|| target.contains(&0).then_some(Self::LinkTarget))
+    }
+
     /// Returns the blob that has to be fetched from an archive first, if that is all that is wrong.
     pub fn cold_blob(&self) -> Option<&BlobId> {
         match self {

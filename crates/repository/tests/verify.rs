@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kopia_codec::key::Password;
 use kopia_format::{BlobId, Timestamp};
 use kopia_repository::verify::{Coverage, History, Options, Part, Rotation, Subject};
-use kopia_repository::{Repository, Shard, Snapshot};
+use kopia_repository::{Defect, Repository, Shard, Snapshot};
 use kopia_storage::MemoryStore;
 use kopia_storage::testing::CountingStore;
 use kopia_testkit::writer::{PASSWORD, RepositoryWriter, gzip};
@@ -336,6 +336,8 @@ fn what_a_restore_would_refuse_is_lost() {
     let (mut writer, mut expected) = (RepositoryWriter::new().piece_size(500), Vec::new());
     let (hello, long) = (writer.file(b"hello"), writer.file(&[7; 1200]));
     let inner = writer.directory(&[file("x", &hello, 5)]);
+    let targets = targets(&mut writer);
+    let mut links: Vec<_> = targets.iter().map(|(name, object, _)| entry(name, "s", object)).collect();
     let entries = [
         entry("a", "d", &inner),
         entry("n", "d", &inner),
@@ -348,7 +350,8 @@ fn what_a_restore_would_refuse_is_lost() {
         file("twice", &long, 1200),
         entry("way", "s", &long),
     ];
-    let root = writer.directory(&entries);
+    links.extend(entries);
+    let root = writer.directory(&links);
     writer.snapshot("app@host:/data", entry("data", "d", &root));
     let doubled =
         "another entry of the folder has this name; only one of them is restored; its bytes are in object";
@@ -363,10 +366,42 @@ fn what_a_restore_would_refuse_is_lost() {
     ] {
         expected.push(format!("{path}: {why}"));
     }
+    expected.extend(targets.iter().filter_map(|(name, _, why)| Some(format!("{name}: {}", why.as_ref()?))));
+    expected.sort();
     let mut found = said(writer);
     found.sort();
     // Where names lead into folders, folders come last.
     assert_eq!(found, expected);
+}
+
+/// Targets of links, with names, and what a restore says of them.
+fn targets(writer: &mut RepositoryWriter) -> Vec<(&'static str, String, Option<Defect>)> {
+    let content = |writer: &mut RepositoryWriter, bytes: &[u8]| writer.content(None, bytes).to_string();
+    let nul = content(writer, b"a\0b");
+    vec![
+        ("l", content(writer, b"where"), None),
+        ("l empty", content(writer, b""), Some(Defect::LinkTarget)),
+        ("l long", content(writer, &[b'x'; 4096]), Some(Defect::LongTarget)),
+        ("l longest", content(writer, &[b'x'; 4095]), None),
+        ("l nul", nul.clone(), Some(Defect::LinkTarget)),
+        ("l nul in a list", list(writer, 3, &nul), Some(Defect::LinkTarget)),
+        ("l packed", headed(writer, &gzip(b"there")), None),
+        ("l packed empty", headed(writer, &gzip(b"")), Some(Defect::LinkTarget)),
+        ("l packed long", headed(writer, &gzip(&[b'x'; 4096])), Some(Defect::LongTarget)),
+        ("l packed nul", headed(writer, &gzip(b"a\0")), Some(Defect::LinkTarget)),
+    ]
+}
+
+#[test]
+fn each_target_of_a_link_is_noticed_by_itself() {
+    for number in 0..targets(&mut RepositoryWriter::new()).len() {
+        let mut writer = RepositoryWriter::new();
+        let (name, object, why) = targets(&mut writer).swap_remove(number);
+        let root = writer.directory(&[entry(name, "s", &object)]);
+        writer.snapshot("app@host:/data", entry("data", "d", &root));
+        let expected: Vec<_> = why.iter().map(|why| format!("{name}: {why}")).collect();
+        assert_eq!(said(writer), expected);
+    }
 }
 
 #[test]

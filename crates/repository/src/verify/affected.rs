@@ -8,6 +8,7 @@ use kopia_format::directory::{EntryKind, Summary};
 
 use super::contents::Damaged;
 use super::headed::Unfit;
+use super::walk::Target;
 use super::{AffectedEntry, Subject};
 use crate::choice::Chosen;
 use crate::contents::{ContentLocation, Origin};
@@ -256,8 +257,22 @@ impl Search<'_> {
                 let (found, stated) = (self.length(object)?, entry.size());
                 (found != stated).then_some(Defect::Length { found, stated })
             }
-            EntryKind::Symlink => Extents::new(self.repository, object).nth(1).map(|_| Defect::LongTarget),
+            EntryKind::Symlink => self.why_no_target(object),
             EntryKind::Directory => None,
+        }
+    }
+
+    /// Returns why no link can have an object as its target, if that is so although it can be read.
+    fn why_no_target(&self, object: ObjectId) -> Option<Defect> {
+        let mut extents = Extents::new(self.repository, object);
+        match (extents.next(), extents.next()) {
+            (None, _) => Some(Defect::LinkTarget),
+            (Some(_), Some(_)) => Some(Defect::LongTarget),
+            (Some(extent), None) => {
+                let extent = extent.ok()?;
+                let of_bytes = self.damaged.targets.get(&Target::from(&extent)).cloned();
+                of_bytes.or_else(|| Defect::of_target_length(extent.length?))
+            }
         }
     }
 

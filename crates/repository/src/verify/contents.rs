@@ -8,11 +8,11 @@ use kopia_format::ContentId;
 
 use super::headed::{Headed, Unfit};
 use super::rotation::{Pack, Rotation};
-use super::walk::Survey;
+use super::walk::{Survey, Target};
 use super::{Coverage, Damage, KEPT, Observer, Options, Report};
 use crate::contents::{ContentLocation, Listed, Origin, Wanted};
 use crate::lock::{into_inner, lock};
-use crate::{Error, Repository};
+use crate::{Defect, Error, Repository};
 
 /// About how many contents are listed at once: 60 MB.
 const LISTED: u64 = 1 << 20;
@@ -63,11 +63,13 @@ pub(super) struct Damaged {
     pub(super) contents: HashMap<ContentId, &'static str>,
     /// Those that are what was written, but do not unpack to what is expected of them.
     pub(super) unfit: HashMap<ContentId, Unfit>,
+    /// Those that links need and no system takes as a target.
+    pub(super) targets: HashMap<Target, Defect>,
 }
 
 impl Damaged {
     pub(super) fn is_empty(&self) -> bool {
-        self.contents.is_empty() && self.unfit.is_empty()
+        self.contents.is_empty() && self.unfit.is_empty() && self.targets.is_empty()
     }
 }
 
@@ -93,6 +95,7 @@ pub(super) fn verify(
         repository,
         listed,
         headed: &survey.headed,
+        targets: &survey.targets,
         observer,
         selection,
         plain_bytes: AtomicU64::new(0),
@@ -218,6 +221,7 @@ struct Run<'a> {
     repository: &'a Repository,
     listed: Listed,
     headed: &'a Headed,
+    targets: &'a HashSet<Target>,
     observer: &'a dyn Observer,
     selection: Selection<'a>,
     plain_bytes: AtomicU64,
@@ -253,6 +257,11 @@ impl Run<'_> {
                 if let Some(unfit) = stated.and_then(|stated| stated.check(self.repository, content, plain)) {
                     lock(&self.found).damaged.unfit.insert(*content, unfit);
                 }
+                for target in [false, true].map(|compressed| Target { content: *content, compressed }) {
+                    if let Some(defect) = self.why_no_target(&target, plain) {
+                        lock(&self.found).damaged.targets.insert(target, defect);
+                    }
+                }
             }
             Err(error) if self.is_gone(content, &error) => {
                 let gone = &mut lock(&self.found).gone;
@@ -272,6 +281,21 @@ impl Run<'_> {
             }
         }
         self.observer.content(location.stored_length());
+    }
+
+    /// Returns why a content is no target of a link, if it is to be one.
+    fn why_no_target(&self, target: &Target, plain: &[u8]) -> Option<Defect> {
+        if !self.targets.contains(target) {
+            return None;
+        }
+        if !target.compressed {
+            return Defect::of_target(plain);
+        }
+        let contents = self.repository.contents();
+        let unpacked =
+            contents.decompress_headed(&target.content, plain, None, |plain| Defect::of_target(&plain));
+        // Why it cannot be unpacked is told of every object that needs it.
+        unpacked.ok().flatten()
     }
 
     /// Returns whether a content was removed since it was listed, because nothing needs it any more.

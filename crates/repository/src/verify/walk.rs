@@ -9,12 +9,26 @@ use kopia_format::{ContentId, ObjectId};
 
 use super::headed::{Headed, Stated};
 use crate::choice::Chosen;
-use crate::object::Extents;
+use crate::object::{Extent, Extents};
 use crate::tree::{Problem, Visitor, Walk, Walked};
 use crate::{Defect, Entry, Error, Repository, Result, Trail};
 
 /// How many files that stand for others are kept.
 const MAX_STUBS: usize = 100;
+
+/// A content that is the target of a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Target {
+    pub(super) content: ContentId,
+    /// Whether it begins with a compression header of its own.
+    pub(super) compressed: bool,
+}
+
+impl From<&Extent> for Target {
+    fn from(extent: &Extent) -> Self {
+        Self { content: extent.content, compressed: extent.compressed }
+    }
+}
 
 /// What lies below some roots. It keeps no more than the index has, whatever directories say.
 pub(super) struct Survey<'a> {
@@ -33,6 +47,8 @@ pub(super) struct Survey<'a> {
     pub(super) marked: HashSet<ContentId>,
     /// Those that begin with a compression header of their own.
     pub(super) headed: Headed,
+    /// Those that are targets of links, and might be by their lengths: only their bytes tell whether they are.
+    pub(super) targets: HashSet<Target>,
     /// Directories that cannot be read whole, or that may have entries that cannot be restored as they were.
     pub(super) suspects: HashSet<ObjectId>,
     /// Whether there are any, or that may be so of a root.
@@ -57,6 +73,7 @@ impl<'a> Survey<'a> {
             needed,
             marked: HashSet::new(),
             headed: Headed::new(),
+            targets: HashSet::new(),
             suspects: HashSet::new(),
             any_suspect: false,
             directories: 0,
@@ -121,9 +138,20 @@ impl<'a> Survey<'a> {
             && match entry.kind() {
                 EntryKind::Directory => true,
                 EntryKind::File => self.length(object).is_none_or(|length| length == entry.size()),
-                EntryKind::Symlink => object.indirection() == 0,
+                EntryKind::Symlink => self.add_target(object),
             };
         (is_new, is_sound)
+    }
+
+    /// Adds the target of a link; returns whether it may be one, as far as the index tells.
+    fn add_target(&mut self, object: ObjectId) -> bool {
+        let mut extents = Extents::new(self.repository, object);
+        let (Some(Ok(extent)), None) = (extents.next(), extents.next()) else { return false };
+        let is_target = extent.length.is_none_or(|length| Defect::of_target_length(length).is_none());
+        if is_target {
+            self.targets.insert(Target::from(&extent));
+        }
+        is_target
     }
 
     /// Adds an entry of a directory and returns whether its object was not visited before.

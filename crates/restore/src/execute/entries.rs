@@ -18,9 +18,6 @@ use crate::plan::items::SmallEntry;
 use crate::plan::room::{Finished, Postponed};
 use crate::reason::Reason;
 
-/// The longest target that a link can have on Linux, in bytes.
-const LONGEST_TARGET: usize = 4095;
-
 impl Worker<'_> {
     /// Writes and finishes a small file or link.
     pub(super) fn small(&mut self, entry: &SmallEntry, plain: Result<&[u8], Reason>) {
@@ -146,11 +143,5 @@ impl Worker<'_> {
 
 /// Refuses what no system takes as the target of a link.
 fn as_link_target(target: &[u8]) -> Result<&[u8], Reason> {
-    if target.is_empty() || target.contains(&0) {
-        return Err(Defect::LinkTarget.into());
-    }
-    if target.len() > LONGEST_TARGET {
-        return Err(Defect::LongTarget.into());
-    }
-    Ok(target)
+    Defect::of_target(target).map_or(Ok(target), |defect| Err(defect.into()))
 }
