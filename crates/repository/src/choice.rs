@@ -38,6 +38,7 @@ use crate::{Entry, Error, Result};
 pub use rule::BadRule;
 use rule::Rule;
 use rules::Rules;
+pub(crate) use scope::States;
 pub use scope::{Chosen, Scope};
 
 /// Patterns of what is taken.
@@ -95,8 +96,9 @@ impl Choice {
     /// Looks for what is taken below some roots.
     ///
     /// Without patterns of what is taken, this reads nothing. Otherwise it reads the directories in which
-    /// they may match something, and keeps some 16 bytes for each that has something. Roots that are no
-    /// directories are taken whatever the patterns say.
+    /// they may match something, and keeps some 16 bytes for each, and for each path of one that has something.
+    /// Where these are too many, as where folders that each have the next one twice lie in one another, directories
+    /// are taken in which nothing is. Roots that are no directories are taken whatever the patterns say.
     ///
     /// # Errors
     /// [`Error::NothingChosen`] if no pattern matches anything.

@@ -125,7 +125,8 @@ pub struct Report {
     pub files: u64,
     /// The sizes of these together, in bytes, as their entries say.
     pub file_bytes: u64,
-    /// Entries that were not chosen, with all below them as far as their number is known.
+    /// Entries that were not chosen, with all below them as far as their number is known. Where a directory lies in
+    /// several places and the same of it is chosen, they count once.
     pub left_out: u64,
     /// Contents that what was walked needs although they are marked deleted.
     ///

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use kopia_codec::key::Password;
 use kopia_format::{BlobId, Timestamp};
+use kopia_repository::choice::Choice;
+use kopia_repository::usage::metadata_packs;
 use kopia_repository::verify::{Coverage, History, Options, Part, Rotation, Subject};
 use kopia_repository::{Defect, Repository, Shard, Snapshot};
 use kopia_storage::MemoryStore;
@@ -576,5 +578,32 @@ fn paths_without_end_are_counted_and_the_first_are_told() {
         let told = if levels == 40 { all - report.untold_count } else { 20_002 };
         assert_eq!((report.affected.len(), told), (10_000, 20_002));
         assert!(!report.is_sound());
+    }
+}
+
+#[test]
+fn paths_without_end_are_counted_with_patterns_too() {
+    let chosen = |repository: &Repository, include: &[&str], exclude: &str| {
+        let snapshots = repository.snapshots().unwrap();
+        let snapshot = snapshots.iter().next().unwrap();
+        let root = snapshot.root().unwrap();
+        let mut choice = Choice::default();
+        include.iter().for_each(|pattern| choice.include(pattern, false).unwrap());
+        choice.exclude(exclude, false).unwrap();
+        let mut options = Options::default();
+        let chosen = choice.among([&root]).unwrap();
+        let packs = metadata_packs(repository, &root, Some(&chosen));
+        assert_eq!(packs.len(), 1, "they end, too");
+        options.chosen = Some(chosen);
+        repository.verify_entry(Some(snapshot), &root, &options, &()).unwrap()
+    };
+    let report = chosen(&doubled(12), &[], "f");
+    assert_eq!((report.affected_count, report.untold_count), (1 << 12, 0), "all are told");
+    assert_eq!(report.left_out, 1, "a file of one folder, wherever that lies");
+    let repository = doubled(80);
+    // What `..` is nobody knows, so any pattern might take it.
+    for include in [&[][..], &["f"], &["*.none"], &["/a", "/b/*/a"]] {
+        let report = chosen(&repository, include, "*.tmp");
+        assert_eq!((report.affected_count, report.affected.len()), (u64::MAX, 10_000), "{include:?}");
     }
 }

@@ -1,6 +1,6 @@
 //! What is taken, directory by directory.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
@@ -46,6 +46,27 @@ pub struct Scope {
     /// What stands for the path.
     pub(super) path: u64,
     pub(super) live: Option<Arc<[Live]>>,
+}
+
+impl Scope {
+    /// Returns what patterns have got to, whatever the path.
+    pub(super) fn state(&self) -> (bool, Option<&[Live]>) {
+        (self.is_within, self.live.as_deref())
+    }
+}
+
+/// Numbers what patterns have got to, for walks that need not visit a directory by each of its paths: of two whole
+/// directories of one object the same is taken if they have the same number. Without a choice all have.
+#[derive(Debug, Default)]
+pub(crate) struct States(HashMap<(bool, Option<Arc<[Live]>>), u32>);
+
+impl States {
+    /// Returns the number of a directory's.
+    pub(crate) fn number(&mut self, scope: &Scope) -> u32 {
+        // There are fewer than places in patterns and directories.
+        let next = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
+        *self.0.entry((scope.is_within, scope.live.clone())).or_insert(next)
+    }
 }
 
 impl PartialEq for Chosen {

@@ -1,7 +1,7 @@
 //! Looks for what is taken below roots, before anything is done with it.
 
 use std::collections::HashSet;
-use std::hash::RandomState;
+use std::hash::{BuildHasher, RandomState};
 use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -17,6 +17,11 @@ use crate::{Defect, Entry, Error, Result, Trail};
 /// which patterns may match something.
 const MAX_REMEMBERED: usize = 6 << 20;
 
+/// How many directories are visited by further paths before paths are given up, and how many more for each that
+/// there is: folders that each have the next one twice lie in more places than anybody can visit.
+const MAX_AGAIN: usize = 1 << 14;
+const MAX_AGAIN_EACH: usize = 64;
+
 /// Finds the directories in which something is taken.
 pub(super) fn run(rules: Arc<Rules>, roots: &[&Entry]) -> Chosen {
     let hasher = RandomState::new();
@@ -31,21 +36,39 @@ pub(super) fn run(rules: Arc<Rules>, roots: &[&Entry]) -> Chosen {
     let searched = chosen(None, Vec::new(), false);
     let met = vec![false; rules.includes().len()];
     let any = directories.len() < roots.len();
-    let mut survey = Survey { searched: &searched, rules: &rules, found: HashSet::new(), met, any };
+    let mut survey = Survey {
+        searched: &searched,
+        rules: &rules,
+        hasher: &hasher,
+        found: HashSet::new(),
+        takes_paths: true,
+        visited: HashSet::new(),
+        again: 0,
+        met,
+        any,
+    };
     let node = |root: &Entry| Rc::new(Node { path: searched.root(root).path, above: None });
     let walked: Vec<_> = directories.iter().map(|root| (**root, node(root))).collect();
     let _ = Walk::new(first.repository()).choosing(&searched).run(walked, &mut survey);
-    let Survey { found, met, any, .. } = survey;
+    let Survey { found, takes_paths, met, any, .. } = survey;
     let unmatched = rules.includes().iter().zip(met).filter(|(rule, met)| !met && !rule.negated);
     let unmatched = unmatched.map(|(rule, _)| rule.text().to_owned()).collect();
-    chosen((found.len() < MAX_REMEMBERED).then_some(found), unmatched, !any)
+    chosen(takes_paths.then_some(found), unmatched, !any)
 }
 
 struct Survey<'r> {
     searched: &'r Chosen,
     rules: &'r Rules,
+    hasher: &'r RandomState,
     /// Paths of directories in which something is taken.
     found: HashSet<u64>,
+    /// Whether each path of a directory counts. Otherwise all of them are taken in which patterns may match
+    /// something, and only what they match is still looked for.
+    takes_paths: bool,
+    /// What stands for directories that were visited, with what patterns had got to in them.
+    visited: HashSet<u64>,
+    /// How many times one was visited that was visited before.
+    again: usize,
     /// Which patterns of what is taken match something, or may do so where nobody looked.
     met: Vec<bool>,
     /// Whether anything is taken.
@@ -69,10 +92,17 @@ impl Drop for Node {
 }
 
 impl Survey<'_> {
+    /// Returns what stands for a directory and what patterns have got to in it, wherever it lies.
+    fn part(&self, directory: &Walked<Rc<Node>>) -> Option<u64> {
+        let object = directory.trail.object().filter(|_| directory.is_whole)?;
+        Some(self.hasher.hash_one((object, directory.scope.state())))
+    }
+
     /// Notes that something in a directory is taken.
     fn find(&mut self, mut node: &Rc<Node>) {
         self.any = true;
-        while self.found.len() < MAX_REMEMBERED && self.found.insert(node.path) {
+        while self.takes_paths && self.found.insert(node.path) {
+            self.takes_paths = self.found.len() < MAX_REMEMBERED;
             let Some(above) = &node.above else { return };
             node = above;
         }
@@ -98,6 +128,18 @@ impl Survey<'_> {
 
 impl Visitor for Survey<'_> {
     type Directory = Rc<Node>;
+
+    fn is_known(&mut self, directory: &Walked<Rc<Node>>) -> bool {
+        !self.takes_paths && self.part(directory).is_some_and(|part| self.visited.contains(&part))
+    }
+
+    fn enter(&mut self, directory: &mut Walked<Rc<Node>>) -> ControlFlow<()> {
+        if self.part(directory).is_some_and(|part| !self.visited.insert(part)) {
+            self.again += 1;
+            self.takes_paths &= self.again <= MAX_AGAIN + MAX_AGAIN_EACH * self.visited.len();
+        }
+        ControlFlow::Continue(())
+    }
 
     fn leaf(&mut self, parent: &mut Walked<Rc<Node>>, entry: Entry) -> ControlFlow<()> {
         self.look_at(parent, &entry);

@@ -37,7 +37,8 @@ pub trait Visitor {
     /// What the visitor attaches to a directory until its entries are visited.
     type Directory;
 
-    /// Returns whether a directory need not be visited after all; asked of the next one before each read.
+    /// Returns whether a directory need not be visited after all; asked of the next one before each read, and of
+    /// those that are read together before each is visited.
     fn is_known(&mut self, directory: &Walked<Self::Directory>) -> bool {
         let _ = directory;
         false
@@ -307,6 +308,9 @@ impl<V: Visitor> Run<'_, '_, V> {
         for fetched in fetched {
             let Some(next) = batch.pop() else { break };
             self.names -= next.names();
+            if self.visitor.is_known(&next.walked) {
+                continue;
+            }
             let others = self.waiting.len() + batch.len() + count;
             let found = self.visit(next, fetched, others)?;
             count += found.len();

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use kopia_format::directory::{EntryKind, Summary};
 use kopia_format::{BlobId, ContentId, ObjectId};
 
-use crate::choice::Chosen;
+use crate::choice::{Chosen, States};
 use crate::object::Extents;
 use crate::tree::{Problem, Visitor, Walk, Walked};
 use crate::{ContentLocation, Defect, Entry, Error, Repository, Result, Trail};
@@ -184,14 +184,18 @@ struct Gather<'r, F> {
     faulty: HashSet<ObjectId>,
     /// Whether of a directory something else may be taken by each of its paths.
     is_part: bool,
+    /// Directories of which a part was visited, with the number of what patterns had got to.
+    walked: HashSet<(ObjectId, u32)>,
+    states: States,
     stored: Stored,
     visit: F,
 }
 
 impl<'r, F: FnMut(ContentId, &ContentLocation, bool)> Gather<'r, F> {
     fn new(repository: &'r Repository, visit: F) -> Self {
-        let (seen, faulty) = (HashSet::new(), HashSet::new());
-        Self { repository, seen, faulty, is_part: false, stored: Stored::default(), visit }
+        let (seen, faulty, walked) = (HashSet::new(), HashSet::new(), HashSet::new());
+        let (states, stored) = (States::default(), Stored::default());
+        Self { repository, seen, faulty, is_part: false, walked, states, stored, visit }
     }
 
     fn run<'e>(&mut self, roots: impl IntoIterator<Item = &'e Entry>) {
@@ -213,6 +217,13 @@ impl<'r, F: FnMut(ContentId, &ContentLocation, bool)> Gather<'r, F> {
         self.is_part = true;
         self.add(root);
         let _ = Walk::new(self.repository).choosing(chosen).run([(root, ())], self);
+    }
+
+    /// Returns what stands for a part of a directory, the same wherever it lies; nothing if names put entries into
+    /// it.
+    fn part(&mut self, directory: &Walked<()>) -> Option<(ObjectId, u32)> {
+        let object = directory.trail.object().filter(|_| self.is_part && directory.is_whole)?;
+        Some((object, self.states.number(&directory.scope)))
     }
 
     /// Adds an entry and returns whether its object is new.
@@ -255,6 +266,16 @@ impl<'r, F: FnMut(ContentId, &ContentLocation, bool)> Gather<'r, F> {
 
 impl<F: FnMut(ContentId, &ContentLocation, bool)> Visitor for Gather<'_, F> {
     type Directory = ();
+
+    fn is_known(&mut self, directory: &Walked<()>) -> bool {
+        self.part(directory).is_some_and(|part| self.walked.contains(&part))
+    }
+
+    fn enter(&mut self, directory: &mut Walked<()>) -> ControlFlow<()> {
+        let part = self.part(directory);
+        self.walked.extend(part);
+        ControlFlow::Continue(())
+    }
 
     fn leaf(&mut self, _: &mut Walked<()>, entry: Entry) -> ControlFlow<()> {
         self.add(&entry);

@@ -10,7 +10,7 @@ use super::contents::Damaged;
 use super::headed::Unfit;
 use super::walk::Target;
 use super::{AffectedEntry, Subject};
-use crate::choice::Chosen;
+use crate::choice::{Chosen, States};
 use crate::contents::{ContentLocation, Origin};
 use crate::object::{Extent, Extents};
 use crate::tree::{CurrentPath, Order, Problem, Visitor, Walk, Walked};
@@ -34,10 +34,14 @@ struct Affected {
     is_done: bool,
 }
 
+/// A directory of which the same is taken wherever it lies: its object, and the number of what patterns have got
+/// to.
+type Part = (ObjectId, u32);
+
 /// A directory that is being searched.
 struct Open {
-    /// Its object, if that says all that is in it.
-    object: Option<ObjectId>,
+    /// Itself, if its object says all that is in it.
+    part: Option<Part>,
     /// How many paths of affected entries lie below it, and whether any of them were told.
     count: u64,
     any_told: bool,
@@ -50,12 +54,11 @@ struct Search<'a> {
     suspects: &'a HashSet<ObjectId>,
     /// Directories that were visited. As each is followed by all below it, one that is met again was searched
     /// whole.
-    visited: HashSet<ObjectId>,
-    /// Whether of a directory something else may be taken by each of its paths.
-    is_part: bool,
+    visited: HashSet<Part>,
+    states: States,
     /// Those of them in which an entry is affected, however deep: only they are visited again, for their
     /// other paths.
-    affected: HashMap<ObjectId, Affected>,
+    affected: HashMap<Part, Affected>,
     /// How many times any of them was.
     again: u64,
     /// How many paths of affected entries are not told.
@@ -89,7 +92,7 @@ pub(super) fn list(
         damaged,
         suspects,
         visited: HashSet::new(),
-        is_part: chosen.is_some(),
+        states: States::default(),
         affected: HashMap::new(),
         again: 0,
         untold: 0,
@@ -119,10 +122,10 @@ impl Visitor for Search<'_> {
     type Directory = ();
 
     fn is_known(&mut self, directory: &Walked<()>) -> bool {
-        let object = directory.trail.object().filter(|_| !self.is_part && directory.is_whole);
-        let Some(object) = object.filter(|object| self.visited.contains(object)) else { return false };
+        let part = self.part(directory);
+        let Some(part) = part.filter(|part| self.visited.contains(part)) else { return false };
         self.close(directory.trail.depth());
-        let Some(affected) = self.affected.get(&object) else { return true };
+        let Some(affected) = self.affected.get(&part) else { return true };
         let is_done = affected.is_done || affected.again == MAX_AGAIN || self.again == MAX_AGAIN_IN_ALL;
         if is_done {
             let count = affected.count;
@@ -137,15 +140,15 @@ impl Visitor for Search<'_> {
         self.path.enter(&directory.trail);
         let object = directory.trail.object();
         self.is_suspect = !directory.is_whole || object.is_some_and(|object| self.suspects.contains(&object));
-        let whole = object.filter(|_| directory.is_whole);
-        if let Some(object) = whole
-            && !self.visited.insert(object)
-            && let Some(affected) = self.affected.get_mut(&object)
+        let part = self.part(directory);
+        if let Some(part) = part
+            && !self.visited.insert(part)
+            && let Some(affected) = self.affected.get_mut(&part)
         {
             affected.again += 1;
             self.again += 1;
         }
-        self.open.push(Open { object: whole, count: 0, any_told: false });
+        self.open.push(Open { part, count: 0, any_told: false });
         ControlFlow::Continue(())
     }
 
@@ -192,6 +195,13 @@ impl Visitor for Search<'_> {
 }
 
 impl Search<'_> {
+    /// Returns what stands for what is taken of a directory, the same wherever it lies; nothing if names put entries
+    /// into it.
+    fn part(&mut self, directory: &Walked<()>) -> Option<Part> {
+        let object = directory.trail.object().filter(|_| directory.is_whole)?;
+        Some((object, self.states.number(&directory.scope)))
+    }
+
     /// Tells of an entry if it is affected, and returns whether it is.
     fn look_at(&mut self, entry: &Entry) -> bool {
         if !self.is_suspect && self.damaged.is_empty() {
@@ -221,10 +231,10 @@ impl Search<'_> {
     /// Ends all directories of this depth or more: what is in them counts for those that they lie in, too.
     fn close(&mut self, depth: usize) {
         while self.open.len() > depth {
-            let Some(Open { object, count, any_told }) = self.open.pop() else { break };
+            let Some(Open { part, count, any_told }) = self.open.pop() else { break };
             self.count(count, any_told);
-            if let Some(object) = object.filter(|_| count > 0) {
-                let affected = self.affected.entry(object).or_default();
+            if let Some(part) = part.filter(|_| count > 0) {
+                let affected = self.affected.entry(part).or_default();
                 affected.count = count;
                 affected.is_done = !any_told;
             }

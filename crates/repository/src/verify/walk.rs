@@ -8,7 +8,7 @@ use kopia_format::stub::Stub;
 use kopia_format::{ContentId, ObjectId};
 
 use super::headed::{Headed, Stated};
-use crate::choice::Chosen;
+use crate::choice::{Chosen, States};
 use crate::object::{Extent, Extents};
 use crate::tree::{Problem, Visitor, Walk, Walked};
 use crate::{Defect, Entry, Error, Repository, Result, Trail};
@@ -36,6 +36,9 @@ pub(super) struct Survey<'a> {
     seen: HashSet<ObjectId>,
     /// Whether of a directory something else may be taken by each of its paths.
     is_part: bool,
+    /// Directories of which a part was walked, with the number of what patterns had got to.
+    walked: HashSet<(ObjectId, u32)>,
+    states: States,
     /// Those of `seen` that cannot be read whole.
     broken: HashSet<ObjectId>,
     /// How many bytes objects of several pieces have.
@@ -68,6 +71,8 @@ impl<'a> Survey<'a> {
             repository,
             seen: HashSet::new(),
             is_part: false,
+            walked: HashSet::new(),
+            states: States::default(),
             broken: HashSet::new(),
             lengths: HashMap::new(),
             needed,
@@ -223,6 +228,13 @@ impl<'a> Survey<'a> {
         (!object.is_compressed()).then_some(location.plain_length())
     }
 
+    /// Returns what stands for a part of a directory, the same wherever it lies; nothing if names put entries into
+    /// it.
+    fn part(&mut self, directory: &Walked<()>) -> Option<(ObjectId, u32)> {
+        let object = directory.trail.object().filter(|_| self.is_part && directory.is_whole)?;
+        Some((object, self.states.number(&directory.scope)))
+    }
+
     /// Notes that something in a directory may not be restored as it was.
     fn suspect(&mut self, trail: &Trail) {
         self.any_suspect = true;
@@ -232,6 +244,16 @@ impl<'a> Survey<'a> {
 
 impl Visitor for Survey<'_> {
     type Directory = ();
+
+    fn is_known(&mut self, directory: &Walked<()>) -> bool {
+        self.part(directory).is_some_and(|part| self.walked.contains(&part))
+    }
+
+    fn enter(&mut self, directory: &mut Walked<()>) -> ControlFlow<()> {
+        let part = self.part(directory);
+        self.walked.extend(part);
+        ControlFlow::Continue(())
+    }
 
     fn leaf(&mut self, parent: &mut Walked<()>, entry: Entry) -> ControlFlow<()> {
         self.add_entry(&parent.trail, &entry);
@@ -252,7 +274,8 @@ impl Visitor for Survey<'_> {
     }
 
     fn left_out(&mut self, _: &mut Walked<()>, _: &str, entry: Option<&Entry>) {
-        self.left_out += 1 + entry.map_or(0, Entry::entries_below);
+        let below = entry.map_or(0, Entry::entries_below);
+        self.left_out = self.left_out.saturating_add(below.saturating_add(1));
     }
 
     fn problem(&mut self, parent: &mut Walked<()>, _: Problem) -> ControlFlow<()> {
