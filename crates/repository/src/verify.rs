@@ -143,8 +143,8 @@ pub struct Report {
     /// How many of them are counted only, and told to nobody.
     ///
     /// A directory may lie in many places. Each entry is told at least once. A directory is searched some 10,000
-    /// times for its further paths, and all of them together some four million times; with more, these are
-    /// counted.
+    /// times for its further paths, unless some 260,000 entries of it were told by then, and all of them together
+    /// until some four million entries were told; with more, these are counted.
     pub untold_count: u64,
     /// The first 10,000 of them.
     pub affected: Vec<AffectedEntry>,

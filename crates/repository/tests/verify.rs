@@ -607,3 +607,22 @@ fn paths_without_end_are_counted_with_patterns_too() {
         assert_eq!((report.affected_count, report.affected.len()), (u64::MAX, 10_000), "{include:?}");
     }
 }
+
+#[test]
+fn of_many_entries_in_many_places_some_are_told() {
+    const ENTRIES: u64 = 5_000;
+    let mut writer = RepositoryWriter::new();
+    let lost = "ffffffffffffffffffffffffffffffff";
+    let entries: Vec<_> = (0..ENTRIES).map(|number| file(&number.to_string(), lost, 1)).collect();
+    let mut inner = writer.directory(&entries);
+    for _ in 0..12 {
+        inner = writer.directory(&[entry("a", "d", &inner), entry("b", "d", &inner)]);
+    }
+    writer.snapshot("app@host:/data", entry("data", "d", &inner));
+    let blobs = writer.finish().into_iter().map(|(name, blob)| (name.parse().unwrap(), blob));
+    let report = open(blobs.collect()).verify(&Options::default(), &()).unwrap();
+    assert_eq!(report.affected_count, ENTRIES << 12);
+    // Once, and again until they are a quarter of a million.
+    let told = report.affected_count - report.untold_count;
+    assert!((1 << 18..=(1 << 18) + 2 * ENTRIES).contains(&told), "{told}");
+}

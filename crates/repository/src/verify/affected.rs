@@ -16,20 +16,38 @@ use crate::object::{Extent, Extents};
 use crate::tree::{CurrentPath, Order, Problem, Visitor, Walk, Walked};
 use crate::{Defect, Entry, Error, Repository, Snapshot, Trail};
 
-/// How many times a directory with affected entries below it is searched again for its further paths. Where all
-/// folders of forty levels have the same one twice, there are a million million.
-const MAX_AGAIN: u64 = 10_000;
+/// How much is done of a directory with affected entries below it for its further paths. Where all folders of forty
+/// levels have the same one twice, there are a million million.
+const MAX_AGAIN: Again = Again { searched: 10_000, seen: u64::MAX, told: 1 << 18 };
 
-/// How many times all of them together are: some minutes.
-const MAX_AGAIN_IN_ALL: u64 = 4 << 20;
+/// How much of all of them together: some minutes.
+const MAX_AGAIN_IN_ALL: Again = Again { searched: 4 << 20, seen: 256 << 20, told: 4 << 20 };
+
+/// What was done once more for directories that had been searched.
+#[derive(Debug, Clone, Copy, Default)]
+struct Again {
+    /// How many times one was searched.
+    searched: u64,
+    /// How many of their entries were looked at: a directory may have millions.
+    seen: u64,
+    /// How many of these were told.
+    told: u64,
+}
+
+impl Again {
+    /// Returns whether it is as much as may be of any of these.
+    fn is_all(self, most: Self) -> bool {
+        self.searched >= most.searched || self.seen >= most.seen || self.told >= most.told
+    }
+}
 
 /// A directory that was searched, and below which entries are affected.
 #[derive(Default)]
 struct Affected {
     /// By how many paths below it.
     count: u64,
-    /// How many times it was searched again.
-    again: u64,
+    /// What was done of it again.
+    again: Again,
     /// Whether no further paths below it are told.
     is_done: bool,
 }
@@ -59,8 +77,10 @@ struct Search<'a> {
     /// Those of them in which an entry is affected, however deep: only they are visited again, for their
     /// other paths.
     affected: HashMap<Part, Affected>,
-    /// How many times any of them was.
-    again: u64,
+    /// What was done of any of them again.
+    again: Again,
+    /// Whether the directory that is being visited is one of them.
+    is_again: bool,
     /// How many paths of affected entries are not told.
     untold: u64,
     /// The directory that is being visited, last, and those that it lies in.
@@ -94,7 +114,8 @@ pub(super) fn list(
         visited: HashSet::new(),
         states: States::default(),
         affected: HashMap::new(),
-        again: 0,
+        again: Again::default(),
+        is_again: false,
         untold: 0,
         open: Vec::new(),
         path: CurrentPath::default(),
@@ -105,6 +126,7 @@ pub(super) fn list(
     };
     for Subject { snapshot, entry: root, path } in subjects {
         search.close(0);
+        search.is_again = false;
         search.snapshot.clone_from(snapshot);
         search.below = path;
         if let Some(why) = search.why_affected(root) {
@@ -126,7 +148,8 @@ impl Visitor for Search<'_> {
         let Some(part) = part.filter(|part| self.visited.contains(part)) else { return false };
         self.close(directory.trail.depth());
         let Some(affected) = self.affected.get(&part) else { return true };
-        let is_done = affected.is_done || affected.again == MAX_AGAIN || self.again == MAX_AGAIN_IN_ALL;
+        let is_done =
+            affected.is_done || affected.again.is_all(MAX_AGAIN) || self.again.is_all(MAX_AGAIN_IN_ALL);
         if is_done {
             let count = affected.count;
             self.untold = self.untold.saturating_add(count);
@@ -141,13 +164,8 @@ impl Visitor for Search<'_> {
         let object = directory.trail.object();
         self.is_suspect = !directory.is_whole || object.is_some_and(|object| self.suspects.contains(&object));
         let part = self.part(directory);
-        if let Some(part) = part
-            && !self.visited.insert(part)
-            && let Some(affected) = self.affected.get_mut(&part)
-        {
-            affected.again += 1;
-            self.again += 1;
-        }
+        self.is_again = part.is_some_and(|part| !self.visited.insert(part));
+        self.count_again(|again| again.searched += 1, part);
         self.open.push(Open { part, count: 0, any_told: false });
         ControlFlow::Continue(())
     }
@@ -173,7 +191,12 @@ impl Visitor for Search<'_> {
         ControlFlow::Continue(Some(()))
     }
 
+    fn left_out(&mut self, _: &mut Walked<()>, _: &str, _: Option<&Entry>) {
+        self.count_again(|again| again.seen += 1, None);
+    }
+
     fn problem(&mut self, _: &mut Walked<()>, problem: Problem) -> ControlFlow<()> {
+        self.count_again(|again| again.seen += 1, None);
         // Of the others there are none where names are taken as they are.
         if let Some(refused) = problem.refused() {
             let (name, object) = (refused.name.clone(), refused.object);
@@ -204,6 +227,7 @@ impl Search<'_> {
 
     /// Tells of an entry if it is affected, and returns whether it is.
     fn look_at(&mut self, entry: &Entry) -> bool {
+        self.count_again(|again| again.seen += 1, None);
         if !self.is_suspect && self.damaged.is_empty() {
             return false;
         }
@@ -218,6 +242,17 @@ impl Search<'_> {
     /// Tells of an affected entry of the directory that is being visited.
     fn tell_in(&mut self, name: &str, reason: Defect, object: Option<ObjectId>) {
         self.tell(self.path.path_of(name), reason, object);
+    }
+
+    /// Counts something that is done again, if it is, in all and of a directory.
+    fn count_again(&mut self, count: impl Fn(&mut Again), part: Option<Part>) {
+        if !self.is_again {
+            return;
+        }
+        count(&mut self.again);
+        if let Some(affected) = part.and_then(|part| self.affected.get_mut(&part)) {
+            count(&mut affected.again);
+        }
     }
 
     /// Counts paths of affected entries in the directory that is being visited.
@@ -243,6 +278,8 @@ impl Search<'_> {
 
     fn tell(&mut self, path: String, reason: Defect, object: Option<ObjectId>) {
         self.count(1, true);
+        let part = self.open.last().and_then(|open| open.part);
+        self.count_again(|again| again.told += 1, part);
         let snapshot = self.snapshot.clone();
         let path = match (self.below, &*path) {
             ("", _) => path,

@@ -32,7 +32,7 @@ pub(super) struct Json<'a> {
     loss_count: u64,
     /// The first 10,000; `--report` has all but those that are counted only.
     losses: Vec<AffectedLine<'a>>,
-    /// Those that are counted only, as their folders lie in more than 10,000 places.
+    /// Those that are counted only, as their folders lie in very many places.
     #[serde(skip_serializing_if = "Option::is_none")]
     untold_loss_count: Option<u64>,
     /// Files that stand for others.
