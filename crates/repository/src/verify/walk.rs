@@ -10,11 +10,22 @@ use kopia_format::{ContentId, ObjectId};
 use super::headed::{Headed, Stated};
 use crate::choice::{Chosen, States};
 use crate::object::{Extent, Extents};
-use crate::tree::{Problem, Visitor, Walk, Walked};
+use crate::tree::{MAX_WAITING, MAX_WAITING_NAMES, Problem, Visitor, Walk, Walked};
 use crate::{Defect, Entry, Error, Repository, Result, Trail};
 
 /// How many files that stand for others are kept.
 const MAX_STUBS: usize = 100;
+
+/// From how many directories in one directory on, and how many bytes of their names, a walk by path may not have
+/// room for all of them to wait, beside those of directories that they lie in.
+const WIDE: Width = Width { directories: MAX_WAITING / 8, names: MAX_WAITING_NAMES / 8 };
+
+/// How many directories a directory has, and how many bytes their names take.
+#[derive(Debug, Clone, Copy, Default)]
+struct Width {
+    directories: usize,
+    names: usize,
+}
 
 /// A content that is the target of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -39,6 +50,9 @@ pub(super) struct Survey<'a> {
     /// Directories of which a part was walked, with the number of what patterns had got to.
     walked: HashSet<(ObjectId, u32)>,
     states: States,
+    /// Of the directory that is being visited.
+    width: Width,
+    wide: Width,
     /// Those of `seen` that cannot be read whole.
     broken: HashSet<ObjectId>,
     /// How many bytes objects of several pieces have.
@@ -73,6 +87,8 @@ impl<'a> Survey<'a> {
             is_part: false,
             walked: HashSet::new(),
             states: States::default(),
+            width: Width::default(),
+            wide: WIDE,
             broken: HashSet::new(),
             lengths: HashMap::new(),
             needed,
@@ -252,6 +268,7 @@ impl Visitor for Survey<'_> {
     fn enter(&mut self, directory: &mut Walked<()>) -> ControlFlow<()> {
         let part = self.part(directory);
         self.walked.extend(part);
+        self.width = Width::default();
         ControlFlow::Continue(())
     }
 
@@ -266,6 +283,8 @@ impl Visitor for Survey<'_> {
         entry: &Entry,
         way: Result<&Trail, Defect>,
     ) -> ControlFlow<(), Option<()>> {
+        self.width.directories += 1;
+        self.width.names += entry.name().len();
         let is_new = self.add_entry(&parent.trail, entry);
         if way.is_err() {
             self.suspect(&parent.trail);
@@ -284,9 +303,46 @@ impl Visitor for Survey<'_> {
     }
 
     fn leave(&mut self, directory: Walked<()>, read: Result<Option<Summary>, Error>) -> ControlFlow<()> {
-        if read.is_err() {
+        // This walk keeps no names, and of directories no more than the repository has; that of a restore refuses
+        // what it has no room for.
+        let is_wide = self.width.directories > self.wide.directories || self.width.names > self.wide.names;
+        if read.is_err() || is_wide {
             self.suspect(&directory.trail);
         }
         ControlFlow::Continue(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kopia_codec::key::Password;
+    use kopia_storage::MemoryStore;
+    use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_directory_of_more_directories_than_may_wait_is_suspect() {
+        let mut writer = RepositoryWriter::new();
+        let directory = |name: &str, object: &str| json!({"name": name, "type": "d", "obj": object});
+        let empty = writer.directory(&[]);
+        let root = writer.directory(&["aaa", "bbb", "ccc"].map(|name| directory(name, &empty)));
+        writer.snapshot("app@host:/data", directory("data", &root));
+        let blobs = writer.finish().into_iter().map(|(name, bytes)| (name.parse().unwrap(), bytes));
+        let store: MemoryStore = blobs.collect();
+        let repository = Repository::open(store, &Password::from(PASSWORD)).unwrap();
+        let root = repository.snapshots().unwrap().iter().next().unwrap().root().unwrap();
+        let of = |directories, names| Width { directories, names };
+        for (wide, is_suspect) in [(WIDE, false), (of(3, 9), false), (of(2, 9), true), (of(3, 8), true)] {
+            let mut survey = Survey::new(&repository, None);
+            survey.wide = wide;
+            survey.run([&root].into_iter(), None);
+            assert_eq!(
+                (survey.any_suspect, survey.suspects.len()),
+                (is_suspect, usize::from(is_suspect)),
+                "{wide:?}"
+            );
+        }
     }
 }
