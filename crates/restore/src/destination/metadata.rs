@@ -86,12 +86,18 @@ impl Metadata {
         self.preserve.permissions()
     }
 
-    /// Returns what is to be set of an entry.
+    /// Returns what is to be set of an entry of the staging tree.
     fn wanted(&self, subject: Subject<'_>, wanted: &Attributes) -> io::Result<Attributes> {
         if self.preserve.is_nothing() {
             return Ok(*wanted);
         }
-        Ok(self.preserve.adjust(wanted, &subject.stat()?))
+        Ok(self.staged(wanted, &subject.stat()?))
+    }
+
+    /// Returns what an entry of the staging tree gets, where some of what it has is to be left: what a new one
+    /// has, as a run with other options may have finished this one before it was interrupted.
+    pub(crate) fn staged(&self, wanted: &Attributes, stat: &Stat) -> Attributes {
+        self.preserve.adjust(wanted, &self.defaults.as_made(stat, wanted))
     }
 
     /// Makes a file for writing, or for more: with its final mode where files can be made with it, otherwise
@@ -171,7 +177,21 @@ impl Metadata {
     /// Sets what differs of a file that was there before.
     pub(crate) fn correct_file(&mut self, file: BorrowedFd<'_>, wanted: &Attributes) -> io::Result<Unset> {
         let file = Subject::File(file);
-        self.correct(file, &file.stat()?, wanted)
+        let stat = file.stat()?;
+        let wanted = self.adjusted(wanted, &stat);
+        self.correct(file, &stat, &wanted)
+    }
+
+    /// Sets what differs of a file of the staging tree.
+    pub(crate) fn correct_staged_file(
+        &mut self,
+        file: BorrowedFd<'_>,
+        wanted: &Attributes,
+    ) -> io::Result<Unset> {
+        let file = Subject::File(file);
+        let stat = file.stat()?;
+        let wanted = self.staged(wanted, &stat);
+        self.correct(file, &stat, &wanted)
     }
 
     /// Sets what differs of a symlink that was there before.
@@ -182,11 +202,23 @@ impl Metadata {
         stat: &Stat,
         wanted: &Attributes,
     ) -> io::Result<Unset> {
-        self.correct(Subject::Symlink(directory, name.as_ref()), stat, wanted)
+        let wanted = self.adjusted(wanted, stat);
+        self.correct(Subject::Symlink(directory, name.as_ref()), stat, &wanted)
+    }
+
+    /// Sets what differs of a symlink of the staging tree.
+    pub(crate) fn correct_staged_symlink(
+        &mut self,
+        directory: BorrowedFd<'_>,
+        name: &(impl AsRef<[u8]> + ?Sized),
+        stat: &Stat,
+        wanted: &Attributes,
+    ) -> io::Result<Unset> {
+        let wanted = self.staged(wanted, stat);
+        self.correct(Subject::Symlink(directory, name.as_ref()), stat, &wanted)
     }
 
     fn correct(&mut self, subject: Subject<'_>, stat: &Stat, wanted: &Attributes) -> io::Result<Unset> {
-        let wanted = &self.preserve.adjust(wanted, stat);
         let has_mode = subject.kind() == Kind::Symlink || stat.st_mode & 0o7777 == wanted.mode;
         let mut unset = Unset::default();
         if !has_owner(stat, wanted) || !has_mode {
@@ -217,7 +249,9 @@ impl Metadata {
         wanted: &Attributes,
     ) -> io::Result<Unset> {
         let directory = Subject::Directory(directory);
-        self.correct(directory, &directory.stat()?, wanted)
+        let stat = directory.stat()?;
+        let wanted = self.adjusted(wanted, &stat);
+        self.correct(directory, &stat, &wanted)
     }
 
     /// Sets owner and time of a new symlink. Its mode means nothing.
@@ -229,7 +263,9 @@ impl Metadata {
     ) -> io::Result<Unset> {
         let symlink = Subject::Symlink(directory, name.as_ref());
         if !self.preserve.is_nothing() {
-            return self.correct(symlink, &symlink.stat()?, wanted);
+            let stat = symlink.stat()?;
+            let wanted = self.staged(wanted, &stat);
+            return self.correct(symlink, &stat, &wanted);
         }
         let owned = if self.defaults.owner_suits(wanted) {
             Owned::BOTH

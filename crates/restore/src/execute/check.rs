@@ -73,21 +73,20 @@ impl Worker<'_> {
         let directory = self.handles.open(&entry.directory)?;
         let stat = look(directory.as_fd(), &*entry.name)?.ok_or(io::ErrorKind::NotFound)?;
         if entry.symlink {
-            let unset =
-                self.metadata.correct_symlink(directory.as_fd(), &*entry.name, &stat, &entry.attributes)?;
+            let (directory, name) = (directory.as_fd(), &*entry.name);
+            let unset = self.metadata.correct_staged_symlink(directory, name, &stat, &entry.attributes)?;
             self.shared.tally.unset(unset, || entry.path());
             return Ok(0);
         }
         // One that is finished may not be ours to open.
         let creator = self.shared.defaults.creator;
-        if has_time(&stat, &entry.attributes)
-            && found_as_settable(&stat, &entry.attributes, creator).is_some()
-        {
-            self.shared.tally.unset(Unset::of(&stat, &entry.attributes), || entry.path());
+        let wanted = self.metadata.staged(&entry.attributes, &stat);
+        if has_time(&stat, &wanted) && found_as_settable(&stat, &wanted, creator).is_some() {
+            self.shared.tally.unset(Unset::of(&stat, &wanted), || entry.path());
             return Ok(size(&stat));
         }
         let (file, stat) = open_file(directory.as_fd(), &*entry.name, OFlags::RDONLY)?;
-        let unset = self.metadata.correct_file(file.as_fd(), &entry.attributes)?;
+        let unset = self.metadata.correct_staged_file(file.as_fd(), &entry.attributes)?;
         self.shared.tally.unset(unset, || entry.path());
         self.sync(&file)?;
         Ok(size(&stat))
@@ -146,7 +145,12 @@ impl Worker<'_> {
             if place == Place::Target && self.correct_later(entry, &stat) {
                 return Ok(true);
             }
-            let unset = self.metadata.correct_symlink(directory, name, &stat, &entry.attributes)?;
+            let unset = match place {
+                Place::Target => self.metadata.correct_symlink(directory, name, &stat, &entry.attributes)?,
+                Place::Staging => {
+                    self.metadata.correct_staged_symlink(directory, name, &stat, &entry.attributes)?
+                }
+            };
             self.shared.tally.unset(unset, || entry.path());
             return Ok(true);
         }
@@ -160,7 +164,10 @@ impl Worker<'_> {
             Some(extent) => self.read_and_compare(file.as_fd(), &Extent { length: Some(length), ..extent }),
         };
         if right && !(place == Place::Target && self.correct_later(entry, &stat)) {
-            let unset = self.metadata.correct_file(file.as_fd(), &entry.attributes)?;
+            let unset = match place {
+                Place::Target => self.metadata.correct_file(file.as_fd(), &entry.attributes)?,
+                Place::Staging => self.metadata.correct_staged_file(file.as_fd(), &entry.attributes)?,
+            };
             self.shared.tally.unset(unset, || entry.path());
             self.sync(&file)?;
         }

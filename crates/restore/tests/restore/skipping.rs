@@ -125,3 +125,65 @@ fn what_is_there_already_keeps_what_is_skipped() {
     assert_eq!((outcome.kept, outcome.problem_count), (2, 0));
     assert_eq!(["text", "link"].map(|name| attributes(&target.join(name))), before);
 }
+
+#[test]
+fn what_an_interrupted_run_finished_is_as_new_where_attributes_are_skipped() {
+    let place = Place::new();
+    let mut writer = RepositoryWriter::new().piece_size(4000);
+    let bytes: Vec<u8> = (0..5000_u32).flat_map(|number| number.to_le_bytes()).collect();
+    let [text, goal, large] = [writer.file(b"text"), writer.file(b"goal"), writer.file(&bytes)];
+    let (own, group) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    // Only root can give files away, so only there this shows anything of owners.
+    let foreign = if rustix::process::geteuid().is_root() { 1000 } else { own };
+    let owned = |mut entry: serde_json::Value| {
+        (entry["uid"], entry["gid"]) = (foreign.into(), group.into());
+        entry
+    };
+    let mut run = owned(file("run", &text, 4));
+    run["mode"] = "040000755".into();
+    let inner = owned(folder("inner", &writer.directory(&[owned(file("text", &text, 4))])));
+    let sub = owned(folder("sub", &writer.directory(&[inner])));
+    let entries = [owned(file("large", &large, 20_000)), owned(link("link", &goal)), run, sub];
+    let mut root = folder("data", &writer.directory(&entries));
+    (root["uid"], root["gid"]) = (own.into(), group.into());
+    writer.snapshot("app@host:/data", root);
+    let root = place.finish("repo", writer);
+
+    const NAMES: [&str; 6] = ["large", "link", "run", "sub", "sub/inner", "sub/inner/text"];
+    let changes: [(&str, fn(&mut Options)); 4] = [
+        ("nothing", |_| {}),
+        ("owners", |options| options.skip_owners = true),
+        ("permissions", |options| options.skip_permissions = true),
+        ("times", |options| options.skip_times = true),
+    ];
+    for (name, change) in changes {
+        let mut options = Options::default();
+        change(&mut options);
+        let target = place.path(name);
+        kopia_restore::restore(&root, &target, &Options::default()).unwrap();
+        // As if it had been killed before its first rename.
+        let left = target.join(format!(".kopia-rs-restore-{}", root.object()));
+        fs::create_dir(&left).unwrap();
+        for top in ["large", "link", "run", "sub"] {
+            fs::rename(target.join(top), left.join(top)).unwrap();
+        }
+        let inodes = |folder: &Path| NAMES.map(|name| folder.join(name).symlink_metadata().unwrap().ino());
+        let before = inodes(&left);
+        let outcome = kopia_restore::restore(&root, &target, &options).unwrap();
+        assert_eq!((outcome.problem_count, outcome.notes.owners), (0, 0), "{name}: {:?}", outcome.problems);
+        assert_eq!(inodes(&target), before, "{name}: it was taken up");
+
+        let fresh = place.path(&format!("{name}-fresh"));
+        kopia_restore::restore(&root, &fresh, &options).unwrap();
+        for entry in NAMES {
+            let (owner, mode, time) = attributes(&target.join(entry));
+            let (new_owner, new_mode, new_time) = attributes(&fresh.join(entry));
+            assert_eq!((owner, mode), (new_owner, new_mode), "{name}: {entry}");
+            assert_eq!(
+                (time == THEN, new_time == THEN),
+                (name != "times", name != "times"),
+                "{name}: {entry}"
+            );
+        }
+    }
+}

@@ -3,17 +3,19 @@
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::time::SystemTime;
 
 use kopia_format::Timestamp;
 use kopia_repository::Entry;
 use kopia_repository::owners::Owners;
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
+use super::super::is_directory;
 use super::keep::Creator;
 use super::set::timestamps;
 use super::subject::is_refusal;
-use super::{Attributes, SETGID, SPECIAL};
+use super::{Attributes, SETGID, SPECIAL, has_time};
 
 /// The defaults of the staging directory.
 ///
@@ -73,6 +75,30 @@ impl ProbedDefaults {
     /// Returns the permission bits that a new directory gets here.
     pub(crate) fn directory_mode(&self) -> u32 {
         0o777 & !self.masked
+    }
+
+    /// Returns what an entry of the staging tree was like when it was made for a run that leaves modes as they
+    /// are, whatever a run that was interrupted has made of it.
+    pub(super) fn as_made(&self, found: &Stat, wanted: &Attributes) -> Stat {
+        let mut made = *found;
+        (made.st_uid, made.st_gid) = (self.creator.uid, self.creator.gid);
+        // Where no mode can be set, all have the one that is shown.
+        if self.creator.sets_modes {
+            let mode = if is_directory(found) {
+                0o700 & !self.masked | self.inherited
+            } else {
+                0o600 & !self.masked
+            };
+            made.st_mode = found.st_mode & !0o7777 | mode;
+        }
+        // Other times are those at which it was written.
+        if has_time(found, wanted)
+            && let Ok(now) = SystemTime::UNIX_EPOCH.elapsed()
+        {
+            made.st_mtime = i64::try_from(now.as_secs()).unwrap_or(found.st_mtime);
+            made.st_mtime_nsec = now.subsec_nanos().into();
+        }
+        made
     }
 
     /// Returns whether a file made with its final mode has its final owner and mode at once.

@@ -20,6 +20,7 @@ use crate::destination::{close, handles, partial};
 use crate::execute::worker::Failure;
 use crate::execute::{Worker, is_fatal};
 use crate::lock;
+use crate::outcome::Unset;
 use crate::plan::items::Item;
 use crate::plan::items::SmallEntry;
 use crate::plan::items::large::{Failed, LargeFile};
@@ -162,7 +163,9 @@ impl Worker<'_> {
                 return Ok(Some(false));
             }
             Handle::Filled { file: filled, .. } => {
-                self.finish_filled(entry, filled, there)?;
+                cut(&filled, there)?;
+                let unset = self.metadata.correct_staged_file(filled.as_fd(), &entry.attributes)?;
+                self.end_filled(entry, filled, unset)?;
                 self.file_is_there(entry, there, reused);
             }
             Handle::InPlace(filled) => {
@@ -171,7 +174,9 @@ impl Worker<'_> {
                     self.go_on(file, Handle::InPlace(filled), decoded);
                     return Ok(None);
                 }
-                let cut = self.finish_filled(entry, filled, there)?;
+                let cut = cut(&filled, there)?;
+                let unset = self.metadata.correct_file(filled.as_fd(), &entry.attributes)?;
+                self.end_filled(entry, filled, unset)?;
                 if unchanged && !cut {
                     self.count_kept(entry, there);
                 } else {
@@ -201,17 +206,12 @@ impl Worker<'_> {
         }
     }
 
-    /// Gives a file that has all its pieces its length and attributes; returns whether it had another length.
-    fn finish_filled(&mut self, entry: &SmallEntry, file: OwnedFd, length: u64) -> io::Result<bool> {
-        let cut = u64::try_from(rustix::fs::fstat(&file)?.st_size) != Ok(length);
-        if cut {
-            rustix::fs::ftruncate(&file, length)?;
-        }
-        let unset = self.metadata.correct_file(file.as_fd(), &entry.attributes)?;
+    /// Closes a file that has all its pieces and attributes.
+    fn end_filled(&self, entry: &SmallEntry, file: OwnedFd, unset: Unset) -> io::Result<()> {
         self.sync(&file)?;
         close(file)?;
         self.shared.tally.unset(unset, || entry.path());
-        Ok(cut)
+        Ok(())
     }
 
     /// Keeps the target's own file, if length and attributes can be right.
@@ -242,7 +242,7 @@ impl Worker<'_> {
         let result = self.blank(staged.as_fd(), &lost, entry.size).and_then(|()| {
             let directory = self.handles.open(&entry.directory)?;
             let temporary = partial::temporary(&entry.path());
-            let unset = self.metadata.correct_file(staged.as_fd(), &entry.attributes)?;
+            let unset = self.metadata.correct_staged_file(staged.as_fd(), &entry.attributes)?;
             self.sync(&staged)?;
             close(staged)?;
             self.shared.tally.unset(unset, || entry.directory.path_of(&temporary));
@@ -279,6 +279,15 @@ impl Worker<'_> {
         let end = lost.last().map_or(0, |last| last.end).max(size);
         Ok(rustix::fs::ftruncate(file, end)?)
     }
+}
+
+/// Gives a file that has all its pieces its length; returns whether it had another.
+fn cut(file: &OwnedFd, length: u64) -> io::Result<bool> {
+    let cut = u64::try_from(rustix::fs::fstat(file)?.st_size) != Ok(length);
+    if cut {
+        rustix::fs::ftruncate(file, length)?;
+    }
+    Ok(cut)
 }
 
 /// Adds to a reason that the target's own file was changed already.
