@@ -16,7 +16,7 @@ use crate::destination::markers::{self, DoneMarkers};
 use crate::destination::merge::{Merge, Publisher};
 use crate::destination::metadata::Metadata;
 use crate::destination::metadata::probe::ProbedDefaults;
-use crate::destination::staging::{Staging, remove_markers};
+use crate::destination::staging::{Staging, pending, remove_markers};
 use crate::destination::target::Target;
 use crate::execute::{Shared, Worker};
 use crate::kept::Keeping;
@@ -271,6 +271,10 @@ fn put_in_place(entry: &Entry, shared: &Shared<'_>, merge: &Merge) -> Result<Res
     let Shared { options, target, staging, tally, .. } = *shared;
     // Nothing has been moved into folders that were opened up.
     let close_again = |_: &Error| shared.close_again();
+    // With `newer` that is known already.
+    if !options.newer {
+        pending::note_all(target, staging, &merge.existing, &merge.moved);
+    }
     if options.sync != Durability::None {
         target.sync().inspect_err(close_again)?;
     }

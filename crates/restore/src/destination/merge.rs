@@ -18,7 +18,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use kopia_repository::choice::Chosen;
-use rustix::fs::{AtFlags, Mode, RenameFlags};
+use rustix::fs::{AtFlags, Mode, RenameFlags, Stat};
 use rustix::io::Errno;
 
 use super::directory::Directory;
@@ -27,7 +27,7 @@ use super::handles::{self, Handles};
 use super::metadata::{Metadata, is_overtaken};
 use super::staging::Staging;
 use super::target::Target;
-use super::{is_directory, look, open_directory};
+use super::{Identity, is_directory, look, open_directory, open_to_change};
 use super::{partial, placeholder};
 use crate::kept::{Keeping, Slot};
 use crate::reason::{Operation, Reason};
@@ -263,8 +263,20 @@ impl Publisher<'_> {
     /// Sets the attributes of a directory in its final place.
     fn finish_moved(&mut self, parent: BorrowedFd<'_>, directory: &Arc<Directory>) -> Result<(), Reason> {
         let Some(identity) = directory.identity() else { return Ok(()) };
-        let handle = open_directory(parent, directory.name()).map_err(attributes)?;
-        if super::Identity::of(&handle).map_err(attributes)? != identity {
+        let name = directory.name();
+        let is_it = |stat: &Stat| Identity::from(stat) == identity;
+        let handle = match open_directory(parent, name) {
+            // One that got to its place before the end has its attributes already, and may be closed by them.
+            Err(error)
+                if error.kind() == io::ErrorKind::PermissionDenied
+                    && look(parent, name).is_ok_and(|stat| stat.as_ref().is_some_and(is_it)) =>
+            {
+                open_to_change(parent, name.as_bytes())
+            }
+            opened => opened,
+        };
+        let handle = handle.map_err(attributes)?;
+        if Identity::of(&handle).map_err(attributes)? != identity {
             return Err(Reason::Replaced);
         }
         let unset =

@@ -21,7 +21,7 @@ impl Worker<'_> {
     /// here as well.
     pub(super) fn publish(&mut self) {
         let finished = self.shared.room.take_finished();
-        let has_entries = finished.iter().any(|finished| matches!(finished, Finished::Entry { .. }));
+        let has_entries = finished.iter().any(|finished| !matches!(finished, Finished::Directory(_)));
         if has_entries
             && self.shared.options.sync == Durability::Filesystem
             && let Err(error) = self.shared.target.sync()
@@ -35,6 +35,7 @@ impl Worker<'_> {
                 Finished::Entry { directory, name } => {
                     self.publish_entry(directory, name).inspect(|()| count += 1)
                 }
+                Finished::Moved(directory) => self.publish_directory(directory).inspect(|()| count += 1),
                 Finished::Directory(directory) => self.remove_emptied(directory),
             };
             if let Err(error) = done {
@@ -59,6 +60,20 @@ impl Worker<'_> {
         let existing = self.in_target.open(self.shared.target.directory.as_fd(), directory)?;
         replace(staged.as_fd(), existing.as_fd(), name, self.shared.options.newer)?;
         directory.one_published();
+        Ok(())
+    }
+
+    /// Puts a directory into its place and gives it its attributes: the end may be far, and were the restore
+    /// killed until then, it would pass for one that the target has, with a mode and time of its own.
+    fn publish_directory(&mut self, directory: &Arc<Directory>) -> io::Result<()> {
+        let Some(parent) = &directory.parent else { return Ok(()) };
+        let staged = self.handles.open(directory)?;
+        self.publish_entry(parent, directory.name().as_bytes())?;
+        self.handles.forget(directory);
+        // They are set once more at the end, which says what cannot be.
+        if let Err(error) = self.metadata.finish_directory(staged.as_fd(), &directory.attributes) {
+            tracing::debug!(%error, directory = directory.path_of(""), "its attributes are left for the end");
+        }
         Ok(())
     }
 

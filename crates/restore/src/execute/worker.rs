@@ -315,8 +315,7 @@ impl<'a> Worker<'a> {
                 if let Some(parent) = &directory.parent {
                     parent.one_staged();
                     if directory.replaces() {
-                        let (directory, name) = (parent.clone(), directory.name().as_bytes().into());
-                        self.shared.room.keep_finished(|| Finished::Entry { directory, name });
+                        self.shared.room.keep_finished(|| Finished::Moved(directory.clone()));
                     }
                 }
             }

@@ -66,8 +66,10 @@ impl Postponed {
 /// Something that lies finished in the staging tree.
 #[derive(Debug)]
 pub(crate) enum Finished {
-    /// An entry of a directory that the target has, which replaces something else than a directory.
+    /// A file or link of a directory that the target has, which replaces something else than a directory.
     Entry { directory: Arc<Directory>, name: Box<[u8]> },
+    /// A directory that replaces something else than a directory.
+    Moved(Arc<Directory>),
     /// The staged part of a directory that the target has: all that goes into it is staged or was moved
     /// already.
     Directory(Arc<Directory>),

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use kopia_restore::{Action, Error, Existing, Observer, Options, Reason};
+use kopia_testkit::refuse::{Call, refusing};
 use kopia_testkit::writer::RepositoryWriter;
+use rustix::io::Errno;
 
 use crate::common::{Place, file, folder, link};
 
@@ -226,6 +228,45 @@ fn folders_that_a_killed_restore_changed_do_not_pass_for_newer_ones() {
         let modified = |path: &Path| fs::metadata(path).unwrap().modified().unwrap();
         assert_eq!((mode(&sub), modified(&sub)), (expected.0, time(expected.1)), "{found:?}");
         assert_eq!((mode(&target), modified(&target)), (0o755, time(0)), "{found:?}");
+    }
+}
+
+#[test]
+fn folders_that_a_plain_restore_changed_do_not_pass_for_newer_ones() {
+    for exists in [false, true] {
+        let place = Place::new();
+        let (root, target) = (root(&place), place.path("target"));
+        let sub = target.join("sub");
+        if exists {
+            fs::create_dir_all(&sub).unwrap();
+            fs::set_permissions(&sub, fs::Permissions::from_mode(0o711)).unwrap();
+            set_time(&sub, -1);
+            set_time(&target, -1);
+        }
+        // It ends when all is staged and nothing has its name yet.
+        let full = [(Call::Rename, Some(Errno::NOSPC))];
+        let Some(ended) = refusing(&full, || kopia_restore::restore(&root, &target, &Options::default()))
+        else {
+            return;
+        };
+        assert!(matches!(ended, Err(Error::NoRoom { .. })), "{ended:?}");
+        // As if it had been killed when entries had their names, and folders not yet their attributes.
+        let staged = target.join(format!(".kopia-rs-restore-{}", root.object())).join("sub");
+        if exists {
+            fs::rename(staged.join("inner"), sub.join("inner")).unwrap();
+            fs::set_permissions(&sub, fs::Permissions::from_mode(0o711)).unwrap();
+            File::open(&sub).unwrap().set_modified(SystemTime::now()).unwrap();
+        } else {
+            fs::rename(staged, &sub).unwrap();
+            assert_eq!(mode(&sub), 0o700);
+        }
+        let outcome = kopia_restore::restore(&root, &target, &newer(Existing::Verify)).unwrap();
+        assert_eq!(outcome.problem_count, 0, "{:?}", outcome.problems);
+        let then = SystemTime::UNIX_EPOCH + Duration::new(THEN.0, THEN.1);
+        for folder in [&sub, &target] {
+            let modified = fs::metadata(folder).unwrap().modified().unwrap();
+            assert_eq!((mode(folder), modified), (0o755, then), "{exists}: {}", folder.display());
+        }
     }
 }
 

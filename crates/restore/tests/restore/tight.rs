@@ -6,10 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use kopia_codec::key::KeyDerivation;
-use kopia_restore::{Error, Options};
+use kopia_restore::{Error, Observer, Options};
 use kopia_testkit::random::Random;
 use kopia_testkit::tmpfs;
 use kopia_testkit::tree::{Compare, Kind, Tree, compare};
@@ -198,6 +198,59 @@ fn what_is_replaced_makes_room_and_what_is_missing_is_said() {
             Err(error) => panic!("{error:?}"),
         }
     }
+}
+
+/// Stops as soon as one of these is a folder.
+struct Stopping([PathBuf; 2]);
+
+impl Observer for Stopping {
+    fn stop(&self) -> bool {
+        self.0.iter().any(|path| path.is_dir())
+    }
+}
+
+#[test]
+fn a_folder_that_makes_room_has_its_attributes_before_the_end() {
+    let Some(mount) = tmpfs::mounted() else {
+        let place = Place::new();
+        fs::create_dir(place.path("mount")).unwrap();
+        let test = "tight::a_folder_that_makes_room_has_its_attributes_before_the_end";
+        return tmpfs::rerun(test, &place.path("mount"));
+    };
+    let place = Place::new();
+    let mut writer = RepositoryWriter::new();
+    let folders = ["a", "z"].map(|name| {
+        let object = writer.file(&[name.as_bytes()[0]; 8 * PAGE as usize]);
+        let mut made = folder(name, &writer.directory(&[file("inner", &object, 8 * PAGE as usize)]));
+        // It is still there to be finished at the end, where its owner may not read it any more.
+        made["mode"] = "0311".into();
+        made
+    });
+    let root = folder("data", &writer.directory(&folders));
+    writer.snapshot("app@host:/data", root);
+    let root = place.finish("repo", writer);
+    let target = mount.join("target");
+    fs::create_dir(&target).unwrap();
+    let folders = ["a", "z"].map(|name| target.join(name));
+    folders.iter().for_each(|path| fs::write(path, [9; 8 * PAGE as usize]).unwrap());
+    tmpfs::resize(&mount, tmpfs::used(&mount) + 11 * PAGE);
+    let options = Options::default();
+    let stopping = Stopping(folders.clone());
+    let ended = kopia_restore::restore_observed(&root, &target, &options, &stopping);
+    assert!(matches!(ended, Err(Error::Stopped { .. })), "{ended:?}");
+    let mode = |path: &PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+    let placed: Vec<_> = folders.iter().filter(|path| path.is_dir()).map(mode).collect();
+    assert_eq!(placed, [0o311], "one made room for the other");
+    // From the start, with both to be placed before the end.
+    for path in &folders {
+        let _ = fs::set_permissions(path, fs::Permissions::from_mode(0o700));
+        let _ = fs::remove_dir_all(path);
+        fs::write(path, [9; 8 * PAGE as usize]).unwrap();
+    }
+    let outcome = kopia_restore::restore(&root, &target, &options).unwrap();
+    assert_eq!((outcome.problem_count, outcome.notes.modes), (0, 0), "{:?}", outcome.problems);
+    assert_eq!(folders.each_ref().map(mode), [0o311; 2]);
+    folders.iter().for_each(|path| fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap());
 }
 
 #[test]

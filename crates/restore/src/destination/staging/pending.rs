@@ -10,16 +10,22 @@
 //! The notes stand in the file that has the staging directory's own name: no entry of the snapshot may have that,
 //! and it goes last. Each is `MODE UID GID SECONDS NANOSECONDS PATH`, `new PATH` or `made PATH`, and ends in NUL;
 //! of several for one path the last counts. What a directory gets is not noted: the options of the next run may
-//! be others.
+//! be others. So a run without `newer` notes as well what it is about to change, before the first entry gets to its
+//! place: it needs no notes itself, but the next may be one with `newer`.
 
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::sync::Arc;
 
 use kopia_format::Timestamp;
 use rustix::fs::{Mode, OFlags, Stat};
 
+use super::super::target::Target;
 use super::Staging;
+use crate::destination::directory::Directory;
+use crate::destination::existing::look_into;
 use crate::destination::leftover::Leftover;
 use crate::destination::metadata::Attributes;
 
@@ -40,6 +46,51 @@ pub(crate) struct Pending {
     noted: HashMap<String, Noted>,
     /// Where more are added; nothing once that has failed, as on a full disk.
     file: Option<File>,
+    /// What is to be added.
+    unwritten: String,
+}
+
+/// How many bytes are added at once.
+const AT_ONCE: usize = 1 << 16;
+
+/// Notes what directories of the target are like that entries are moved into, or that lose some, and which are
+/// moved there as a whole.
+pub(crate) fn note_all(
+    target: &Target,
+    staging: &Staging,
+    existing: &[Arc<Directory>],
+    moved: &[Arc<Directory>],
+) {
+    let is_changed = |directory: &Arc<Directory>| {
+        let loses = || directory.extras().is_some() || !directory.placeholders().is_empty();
+        !directory.is_unseen() && (directory.parent.is_none() || directory.is_in_staging() || loses())
+    };
+    // What is beside a single file keeps what it has.
+    let changed = existing.iter().filter(|directory| target.name.is_none() && is_changed(directory));
+    let mut moved = moved.iter().filter(|directory| directory.identity().is_some()).peekable();
+    let stat = |directory: &Arc<Directory>| match directory.parent {
+        // The unfinished directory in it has changed it already.
+        None => target.found.filter(|_| !target.is_new()),
+        // It may have been opened up.
+        Some(_) => directory.found().copied().or_else(|| {
+            let opened = look_into(target.directory.as_fd(), directory, true).ok()?;
+            rustix::fs::fstat(opened).ok()
+        }),
+    };
+    let mut found = changed.filter_map(|directory| Some((directory, stat(directory)?))).peekable();
+    if found.peek().is_none() && moved.peek().is_none() {
+        return;
+    }
+    let mut pending = Pending::open(staging);
+    let all = found.map(|(directory, stat)| (directory, Some(stat)));
+    for (directory, found) in all.chain(moved.map(|directory| (directory, None))) {
+        let made = (directory.left, directory.attributes.mode);
+        pending.add(&directory.path_of(""), found.as_ref(), made, true);
+        if pending.unwritten.len() >= AT_ONCE {
+            pending.write();
+        }
+    }
+    pending.write();
 }
 
 impl Pending {
@@ -62,7 +113,7 @@ impl Pending {
             file.set_len(whole as u64)?;
             text.truncate(whole);
         }
-        Ok(Self { noted: parse(&text), file: Some(file) })
+        Ok(Self { noted: parse(&text), file: Some(file), unwritten: String::new() })
     }
 
     /// Returns what a directory of the target was like before the first run of this restore changed it; nothing
@@ -79,10 +130,23 @@ impl Pending {
         made: (Leftover, u32),
         may_mislead: bool,
     ) -> Option<Stat> {
+        let before = self.add(path, found, made, may_mislead);
+        self.write();
+        before
+    }
+
+    /// As [`Self::before`], but leaves the note to be written.
+    fn add(
+        &mut self,
+        path: &str,
+        found: Option<&Stat>,
+        made: (Leftover, u32),
+        may_mislead: bool,
+    ) -> Option<Stat> {
         match (self.noted.get(path).copied(), found) {
             (Some(Noted::New), None) => return None,
             (Some(Noted::New), Some(stat)) if made.0 == Leftover::Nothing && may_be_made(made.1, stat) => {
-                self.note(&format!("made {path}\0"));
+                self.unwritten += &format!("made {path}\0");
                 return None;
             }
             (Some(Noted::Made), Some(stat)) if may_be_made(made.1, stat) => return None,
@@ -92,21 +156,22 @@ impl Pending {
             _ => {}
         }
         if may_mislead {
-            self.note(&found.map_or_else(
+            self.unwritten += &found.map_or_else(
                 || format!("new {path}\0"),
                 |stat| {
                     let Attributes { mode, uid, gid, modified } = Attributes::found(stat);
                     let (seconds, nanoseconds) = (modified.seconds(), modified.nanoseconds());
                     format!("{mode:o} {uid} {gid} {seconds} {nanoseconds} {path}\0")
                 },
-            ));
+            );
         }
         found.copied()
     }
 
-    fn note(&mut self, note: &str) {
-        let Some(file) = &mut self.file else { return };
-        if let Err(error) = file.write_all(note.as_bytes()) {
+    fn write(&mut self) {
+        let unwritten = std::mem::take(&mut self.unwritten);
+        let Some(file) = self.file.as_mut().filter(|_| !unwritten.is_empty()) else { return };
+        if let Err(error) = file.write_all(unwritten.as_bytes()) {
             tracing::debug!(%error, "what folders were like is not noted any more");
             self.file = None;
         }
