@@ -139,7 +139,7 @@ impl<'a> Planner<'a> {
         });
         let left = there.left.as_ref().map_or(Leftover::Nothing, |left| left.of(name, root.kind()));
         let refusal = self.context.destination.and_then(|destination| destination.reserved.refusal(name));
-        match refusal.map_or_else(|| there.found(&self.context, name, root, left), Err) {
+        match refusal.map_or_else(|| there.found(&self.context, &directory, name, root, left), Err) {
             Ok(found) => {
                 // kopia names placeholders after entries of snapshots, whose names are UTF-8.
                 directory.set_placeholders(
@@ -233,11 +233,21 @@ impl<'a> Planner<'a> {
     /// Looks at what is there already of a directory.
     ///
     /// # Errors
-    /// What the system says of something that is there: what it has is not known, so nothing can be planned. Of
-    /// what is staged that ends the restore: it would be lost, or get to its place without having been compared.
+    /// What the system says of something that is there: what it has is not known, so nothing can be planned. That
+    /// ends the restore if it would hit every entry, or if shards have staged what it has: it would be lost.
     fn look_at(&mut self, directory: &Arc<Directory>) -> io::Result<There> {
-        let existing = self.existing(directory)?;
-        let left = self.left(directory).inspect_err(|error| self.context.give_up(UNSEEN, error))?;
+        let is_root = directory.parent.is_none();
+        let existing = self.existing(directory).inspect_err(|error| {
+            if is_root || is_fatal(error) {
+                self.context.give_up(Side::Target, directory, b"", (UNSEEN, error));
+            }
+        })?;
+        let is_finish = self.context.options.is_finish();
+        let left = self.left(directory).inspect_err(|error| {
+            if is_root || is_finish || is_fatal(error) {
+                self.context.give_up(Side::Staging, directory, b"", (UNSEEN, error));
+            }
+        })?;
         Ok(There { existing, left })
     }
 
@@ -284,18 +294,20 @@ impl<'a> Planner<'a> {
         Some(self.staged.as_mut()?.open(directory))
     }
 
-    /// Reports a directory that cannot be looked at, with all below it, or ends the restore if that would hit
-    /// every entry.
+    /// Reports a directory that cannot be looked at, with all below it. What is staged of it must not get to its
+    /// place with a directory that is moved there as a whole, so that one is lost.
     fn unseen(&self, directory: &Arc<Directory>, error: io::Error) {
         directory.set_unseen();
         // Then it may not even have been opened up.
         if self.context.stopped() {
             return;
         }
-        if is_fatal(&error) || directory.parent.is_none() {
-            return self.context.give_up(UNSEEN, &error);
+        let moved = directory.ancestors().find(|above| above.kind != DirectoryKind::Inner);
+        let lost = moved.unwrap_or(directory);
+        if Arc::ptr_eq(lost, directory) || !lost.is_unseen() {
+            lost.set_unseen();
+            self.context.tally.lost(lost.path_of(""), Reason::from(error), lost.below);
         }
-        self.context.tally.lost(directory.path_of(""), Reason::from(error), directory.below);
     }
 
     /// Queues the opening up of a directory that its owner may not look into, and waits for it.
@@ -387,7 +399,7 @@ impl<'a> Planner<'a> {
     fn sync_closed(&self) {
         let kept = self.context.destination.and_then(|destination| destination.kept);
         if let Err(error) = kept.map_or(Ok(()), Keeping::sync_closed) {
-            self.context.give_up(NOT_KEPT, &error);
+            self.context.give_up_target(NOT_KEPT, &error);
         }
     }
 
@@ -452,17 +464,22 @@ impl There {
     fn found(
         &self,
         context: &Context<'_>,
+        directory: &Directory,
         name: &[u8],
         entry: &Entry,
         left: Leftover,
     ) -> Result<Candidates, Reason> {
-        let (stat, creator) = (self.look(context, name)?, context.creator());
+        let (stat, creator) = (self.look(context, directory, name)?, context.creator());
         Ok(Candidates { left, ..Candidates::of(stat.as_ref(), entry, context.options, creator) })
     }
 
-    /// Looks at what the target has by a name; what would hit every entry ends the restore.
-    fn look(&self, context: &Context<'_>, name: &[u8]) -> io::Result<Option<Stat>> {
+    /// Looks at what the target has by a name in a directory; what would hit every entry ends the restore.
+    fn look(&self, context: &Context<'_>, directory: &Directory, name: &[u8]) -> io::Result<Option<Stat>> {
         let looked = self.existing.as_ref().map_or(Ok(None), |handle| look_for(handle.as_fd(), name));
-        looked.inspect_err(|error| context.give_up_if_fatal(UNSEEN, error))
+        looked.inspect_err(|error| {
+            if is_fatal(error) {
+                context.give_up(Side::Target, directory, name, (UNSEEN, error));
+            }
+        })
     }
 }

@@ -12,7 +12,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::fs::{Access, AtFlags, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use super::directory::Directory;
@@ -142,9 +142,7 @@ fn make(parent: BorrowedFd<'_>, directory: &Directory, sets_modes: bool) -> io::
         let make = || rustix::fs::mkdirat(parent, directory.name(), Mode::from_raw_mode(mode));
         let handle = match make() {
             // An interrupted restore may have given it its final mode already.
-            Err(Errno::EXIST) if directory.left == Leftover::Usable => {
-                open_to_change(parent, directory.name().as_bytes())?
-            }
+            Err(Errno::EXIST) if directory.left == Leftover::Usable => open_left(parent, directory.name())?,
             Err(Errno::EXIST) if directory.left == Leftover::InTheWay => {
                 remove_tree(parent, directory.name().as_bytes(), None)?;
                 make()?;
@@ -161,6 +159,25 @@ fn make(parent: BorrowedFd<'_>, directory: &Directory, sets_modes: bool) -> io::
         (Ok(_), None) => open_directory(parent, directory.name()),
         (Err(error), _) => Err(error),
     }
+}
+
+/// Opens a directory that an interrupted restore left. It may have given it away already: who may give, but may
+/// not write in what is somebody else's (root without the capability DAC_OVERRIDE), takes it back first.
+fn open_left(parent: BorrowedFd<'_>, name: &str) -> io::Result<OwnedFd> {
+    let user = rustix::process::geteuid();
+    let may_write = || {
+        let access = Access::WRITE_OK | Access::EXEC_OK;
+        rustix::fs::accessat(parent, name, access, AtFlags::EACCESS).is_ok()
+    };
+    let opened = open_to_change(parent, name.as_bytes());
+    let is_usable = match &opened {
+        Ok(handle) => rustix::fs::fstat(handle)?.st_uid == user.as_raw() || may_write(),
+        Err(error) => error.kind() != io::ErrorKind::PermissionDenied,
+    };
+    if is_usable || rustix::fs::chownat(parent, name, Some(user), None, AtFlags::SYMLINK_NOFOLLOW).is_err() {
+        return opened;
+    }
+    open_to_change(parent, name.as_bytes())
 }
 
 /// Opens as many nested directories at once as one path can name; returns the innermost and how many they
@@ -207,7 +224,6 @@ mod tests {
     use std::fs;
 
     use kopia_repository::Trail;
-    use rustix::fs::AtFlags;
 
     use super::super::directory::DirectoryKind;
     use super::super::metadata::Attributes;

@@ -1,6 +1,8 @@
 //! What the planner knows, and whom it hands its batches to.
 
+use std::ffi::OsStr;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,16 +10,17 @@ use kopia_repository::{Entry, Repository};
 
 use super::batch::Batch;
 use super::checks::Checks;
+use super::items::Side;
 use super::room::Room;
 use crate::destination::directory::Directory;
 use crate::destination::folding::Folding;
+use crate::destination::handles;
 use crate::destination::metadata::Attributes;
 use crate::destination::metadata::keep::Creator;
 use crate::destination::metadata::probe::ProbedDefaults;
 use crate::destination::reserved::Reserved;
 use crate::destination::staging::Staging;
 use crate::destination::target::Target;
-use crate::destination::{handles, is_fatal};
 use crate::kept::Keeping;
 use crate::shard::IncompleteFiles;
 use crate::tally::Tally;
@@ -96,22 +99,38 @@ impl Context<'_> {
     }
 
     /// Ends the restore because of what the system says of the target; what is staged stays for the next run.
-    pub(crate) fn give_up(&self, what: &'static str, error: &io::Error) {
+    pub(crate) fn give_up_target(&self, what: &'static str, error: &io::Error) {
         if let Some(destination) = &self.destination {
-            self.crew.give_up(Error::Target {
-                path: destination.target.path.clone(),
-                what,
-                source: handles::copy(error),
-                unfinished: Some(destination.unfinished()),
-            });
+            self.give_up_at(destination.target.path.clone(), what, error);
         }
     }
 
-    /// As [`Self::give_up`], if the error would hit every entry.
-    pub(crate) fn give_up_if_fatal(&self, what: &'static str, error: &io::Error) {
-        if is_fatal(error) {
-            self.give_up(what, error);
+    /// As [`Self::give_up_target`], because of something in a directory, or of that itself for an empty name.
+    pub(crate) fn give_up(
+        &self,
+        side: Side,
+        directory: &Directory,
+        name: &[u8],
+        (what, error): (&'static str, &io::Error),
+    ) {
+        if let Some(destination) = &self.destination {
+            let mut path = match side {
+                Side::Target => destination.target.path.clone(),
+                Side::Staging => destination.unfinished(),
+            };
+            for below in [directory.path_of("").as_bytes(), name] {
+                // Nothing would add a slash.
+                if !below.is_empty() {
+                    path.push(OsStr::from_bytes(below));
+                }
+            }
+            self.give_up_at(path, what, error);
         }
+    }
+
+    fn give_up_at(&self, path: PathBuf, what: &'static str, error: &io::Error) {
+        let unfinished = self.destination.as_ref().map(Destination::unfinished);
+        self.crew.give_up(Error::Target { path, what, source: handles::copy(error), unfinished });
     }
 
     /// Returns what a directory in `parent` gets that nothing but the name of an entry asks for.

@@ -17,7 +17,7 @@ use crate::decide::extra_names::ExtraNames;
 use crate::destination::directory::{Directory, DirectoryKind};
 use crate::destination::leftover::Leftover;
 use crate::destination::placeholder::Placeholders;
-use crate::destination::{Identity, is_directory, staging};
+use crate::destination::{Identity, is_directory, is_fatal, staging};
 use crate::kept::path_in;
 use crate::outcome::Attribute;
 use crate::reason::{NotDeleted, Operation, Reason};
@@ -82,7 +82,7 @@ impl Visitor for Planner<'_> {
         }
         let left = self.note(&parent.attached, &entry);
         let name = entry.name().as_bytes();
-        match self.visit.there.found(&self.context, name, &entry, left) {
+        match self.visit.there.found(&self.context, &parent.attached, name, &entry, left) {
             Ok(found) => self.leaf(&parent.attached, name, &entry, found),
             Err(reason) => self.lose(&parent.attached, &entry, reason),
         }
@@ -222,7 +222,7 @@ impl Planner<'_> {
         trail: &Trail,
         left: Leftover,
     ) -> Result<Arc<Directory>, Reason> {
-        let found = self.visit.there.look(&self.context, entry.name().as_bytes())?;
+        let found = self.visit.there.look(&self.context, parent, entry.name().as_bytes())?;
         let (kind, replaces) = self.visit.there.placing(&self.context, parent, entry, found.as_ref())?;
         let options = self.context.options;
         // What it replaces has no say in what it gets.
@@ -249,7 +249,9 @@ impl Planner<'_> {
         {
             // Before its parent waits for it.
             kept.closed_directory(path_in(parent, entry.name().as_bytes()), found).map_err(|error| {
-                self.context.give_up_if_fatal(NOT_KEPT, &error);
+                if is_fatal(&error) {
+                    self.context.give_up_target(NOT_KEPT, &error);
+                }
                 Reason::of(Operation::SetAttributes, error)
             })?;
         }

@@ -1,13 +1,16 @@
 //! What interrupted restores leave, taken up by the next.
 
 use std::fs;
-use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, lchown, symlink};
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use kopia_repository::Entry;
-use kopia_restore::{Error, Observer, Options};
+use kopia_repository::{Entry, Shard};
+use kopia_restore::{Error, Observer, Options, Portion};
+use kopia_testkit::refuse::{Call, refusing};
 use kopia_testkit::writer::RepositoryWriter;
+use rustix::io::Errno;
 
 use crate::common::{Place, assert_same, file, folder, link, names, problems};
 
@@ -214,4 +217,96 @@ fn half_a_file_in_place_is_put_right() {
     let outcome = kopia_restore::restore(&root, place.path("target"), &options).unwrap();
     assert_eq!((outcome.files, outcome.problem_count), (1, 0));
     assert_as_fresh(&place, &root);
+}
+
+/// Tells the run of the same test that it lacks capabilities.
+const FEW_CAPABILITIES: &str = "KOPIA_RS_TEST_FEW_CAPABILITIES";
+
+/// Runs a test once more with these capabilities alone, where this is root; returns whether it is that run.
+fn with_capabilities(few: &str, test: &str) -> bool {
+    if std::env::var_os(FEW_CAPABILITIES).is_some() {
+        return true;
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--inh-caps=-all", &format!("--bounding-set={few}")]).arg(std::env::current_exe().unwrap());
+    match command.args(["--exact", test]).env(FEW_CAPABILITIES, "1").output() {
+        Ok(ran) if ran.status.code() == Some(101) => panic!("{}", String::from_utf8_lossy(&ran.stdout)),
+        Ok(ran) if ran.status.success() => {
+            let said = String::from_utf8_lossy(&ran.stdout);
+            assert!(said.contains("1 passed"), "{said}");
+        }
+        _ => eprintln!("skipped: only root can drop capabilities, with setpriv"),
+    }
+    false
+}
+
+#[test]
+fn a_staged_folder_that_was_given_away_is_taken_back() {
+    let test = "resuming::a_staged_folder_that_was_given_away_is_taken_back";
+    if !with_capabilities("-all,+chown", test) {
+        return;
+    }
+    let place = Place::new();
+    let root = root(&place);
+    // One that this process may not look into, and one in which it may not write.
+    for (mode, has_file) in [(0o750, true), (0o755, false)] {
+        let left = staging(&place, &root);
+        fs::create_dir_all(left.join("d/inner")).unwrap();
+        if has_file {
+            fs::write(left.join("d/inner/small"), b"hello").unwrap();
+        }
+        fs::set_permissions(left.join("d/inner"), fs::Permissions::from_mode(mode)).unwrap();
+        lchown(left.join("d/inner"), Some(1000), Some(1000)).unwrap();
+        let outcome = place.restore(&root, "target");
+        assert!(outcome.resumed && outcome.problem_count == 0, "{mode:o}: {:?}", problems(&outcome));
+        assert_as_fresh(&place, &root);
+        fs::remove_dir_all(place.path("target")).unwrap();
+        fs::remove_dir_all(place.path("fresh")).unwrap();
+    }
+}
+
+#[test]
+fn a_staged_folder_that_cannot_be_opened_is_its_own_problem() {
+    let test = "resuming::a_staged_folder_that_cannot_be_opened_is_its_own_problem";
+    if rustix::process::geteuid().is_root() && !with_capabilities("-all", test) {
+        return;
+    }
+    let place = Place::new();
+    let root = root(&place);
+    let left = staging(&place, &root);
+    let inner = left.join("d/inner");
+    fs::create_dir_all(&inner).unwrap();
+    fs::write(inner.join("small"), b"wrong").unwrap();
+    let set = |mode| fs::set_permissions(&inner, fs::Permissions::from_mode(mode)).unwrap();
+    set(0o000);
+    let refused = [Call::Chmod, Call::Chown].map(|call| (call, Some(Errno::PERM)));
+    let ended =
+        refusing(&refused, || kopia_restore::restore(&root, place.path("target"), &Options::default()));
+    // It cannot be removed either.
+    let Some(ended) = ended else { return set(0o700) };
+    assert!(
+        matches!(ended, Err(Error::Target { what: "the unfinished folder cannot be removed", .. })),
+        "{ended:?}"
+    );
+    assert_eq!(fs::read(place.path("target/large")).unwrap(), large());
+    assert!(!place.path("target/d").exists(), "what was not compared is in no place");
+    set(0o700);
+    assert_eq!(place.restore(&root, "target").problem_count, 0);
+    assert_as_fresh(&place, &root);
+
+    // What shards wrote would be lost, so nothing is finished, and what is in the way is named.
+    let target = place.path("sharded");
+    let mut options = Options::default();
+    options.portion = Portion::Shard(Shard::new(0, 1).unwrap());
+    kopia_restore::restore(&root, &target, &options).unwrap();
+    options.portion = Portion::Finish(1);
+    let inner = target.join(format!(".kopia-rs-restore-{}", root.object())).join("d/inner");
+    let set = |mode| fs::set_permissions(&inner, fs::Permissions::from_mode(mode)).unwrap();
+    set(0o000);
+    let ended = refusing(&refused, || kopia_restore::restore(&root, &target, &options));
+    let Some(Err(Error::Target { path, what, .. })) = &ended else { panic!("{ended:?}") };
+    assert_eq!((path, *what), (&inner, "cannot be looked at"));
+    set(0o700);
+    assert_eq!(kopia_restore::restore(&root, &target, &options).unwrap().problem_count, 0);
+    assert_same(&place.path("fresh"), &target);
 }
