@@ -2,7 +2,9 @@
 
 use std::num::NonZeroUsize;
 use std::str::FromStr;
+use std::sync::Arc;
 
+use kopia_format::ObjectId;
 use kopia_repository::choice::Chosen;
 use kopia_repository::owners::Owners;
 
@@ -96,6 +98,9 @@ pub struct Options {
     /// It must have been made among the entry that is restored. An interrupted restore is taken up only by one
     /// with the same patterns, and all shards need the same.
     pub chosen: Option<Chosen>,
+    /// Roots that other restores put into the same target, before this one or after it. What is unfinished of
+    /// them is left to those; of other roots it is removed.
+    pub beside: Arc<[ObjectId]>,
 }
 
 /// What happens to a file or link that the target has already. Directories are filled whatever this says.
@@ -228,6 +233,7 @@ impl Default for Options {
             salvage: false,
             portion: Portion::Whole,
             chosen: None,
+            beside: Arc::default(),
         }
     }
 }

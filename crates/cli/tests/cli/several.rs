@@ -117,6 +117,17 @@ fn the_first_names_of_paths_can_be_left_out() {
 }
 
 #[test]
+fn folders_without_the_first_names_can_be_restored_in_shards() {
+    let place = Place::new();
+    let strip = |more: &str| {
+        let arguments = format!("restore latest --strip-components 2 {more}");
+        run(&place, &arguments).arg(place.path("target")).run().exits(0);
+    };
+    ["--shard 0/2", "--shard 1/2", "--finish 2"].into_iter().for_each(strip);
+    assert_eq!(names(&place.path("target")), ["a", "b", "c", "d"]);
+}
+
+#[test]
 fn options_may_stand_anywhere_and_a_missing_target_is_named() {
     let place = Place::new();
     let target = place.path("target");

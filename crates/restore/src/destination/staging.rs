@@ -54,7 +54,8 @@ pub(crate) struct Staging {
 
 impl Staging {
     /// Makes the directory for a root and what is chosen of it, or takes up what an interrupted restore of the
-    /// same left; removes what others left in the target.
+    /// same left; removes what others left in the target, but for those that are
+    /// [`beside`](crate::Options::beside) it.
     pub(crate) fn open(target: &Target, root: ObjectId, options: &Options) -> Result<Self> {
         if options.is_shard() {
             return Self::share(target, name_of(root, options));
@@ -79,13 +80,18 @@ impl Staging {
                 taken_up = Some(handle);
                 continue;
             }
+            if is_beside(&leftover, root, options) {
+                continue;
+            }
             tracing::info!(leftover, "removing what an interrupted restore left");
             remove_all(directory, markers.iter().filter(|marker| is_of(marker, &leftover))).map_err(error)?;
             remove(directory, handle.as_fd(), &leftover).map_err(error)?;
         }
         // Of all other roots there is nothing left.
-        let own = |marker: &&String| options.is_finish() && is_of(marker, &name);
-        remove_all(directory, markers.iter().filter(|marker| !own(marker))).map_err(error)?;
+        let stays = |marker: &&String| {
+            options.is_finish() && is_of(marker, &name) || is_beside(marker, root, options)
+        };
+        remove_all(directory, markers.iter().filter(|marker| !stays(marker))).map_err(error)?;
         if let Some(handle) = taken_up {
             return Ok(Self::new(handle, name, true));
         }
@@ -227,6 +233,14 @@ impl Staging {
 fn name_of(root: ObjectId, options: &Options) -> String {
     let chosen = options.chosen.as_ref().map(|chosen| format!("-{:016x}", chosen.digest()));
     format!("{PREFIX}{root}{}", chosen.unwrap_or_default())
+}
+
+/// Returns whether a staging directory, or a marker beside one, is that of another root that goes to the same
+/// target.
+fn is_beside(name: &str, root: ObjectId, options: &Options) -> bool {
+    let of = name.strip_prefix(PREFIX).and_then(|key| key.split(['-', '.']).next());
+    let of = of.and_then(|of| of.parse::<ObjectId>().ok());
+    of.is_some_and(|of| of != root && options.beside.contains(&of))
 }
 
 /// Removes what an interrupted restore left in a directory, of whose name `key` stands behind the prefix.

@@ -3,8 +3,10 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use kopia_codec::key::Password;
+use kopia_format::ObjectId;
 use kopia_repository::Shard;
 use kopia_repository::{Entry, Repository};
 use kopia_restore::{Error, Options, Outcome, Portion, Result};
@@ -473,4 +475,38 @@ fn a_single_file_has_no_shards() {
     let one = root.at("d0/large").unwrap();
     assert!(matches!(part(&place, &one, shard(0, 2)), Err(Error::NoShards)));
     assert!(!place.path("target").exists());
+}
+
+#[test]
+fn what_is_unfinished_of_another_part_is_left_to_that() {
+    let place = Place::new();
+    let root = place.root("repo", |writer| {
+        let (x, y) = (writer.file(b"x"), writer.file(b"y"));
+        let one = folder("one", &writer.directory(&[file("x", &x, 1)]));
+        let two = folder("two", &writer.directory(&[file("y", &y, 1)]));
+        folder("data", &writer.directory(&[one, two]))
+    });
+    let parts = ["one", "two"].map(|name| root.at(name).unwrap());
+    let beside: Arc<[ObjectId]> = parts.iter().map(Entry::object).collect();
+    let restore = |part: &Entry, portion, beside: &Arc<[ObjectId]>| {
+        let mut options = Options::default();
+        (options.portion, options.beside) = (portion, beside.clone());
+        kopia_restore::restore(part, place.path("target"), &options)
+    };
+    for portion in [shard(0, 2), shard(1, 2), Portion::Finish(2)] {
+        for part in &parts {
+            assert_eq!(restore(part, portion, &beside).unwrap().problem_count, 0, "{portion:?}");
+        }
+    }
+    assert_eq!(names(&place.path("target")), ["x", "y"]);
+    // A run that was interrupted in the second begins with the first.
+    let left = place.path("target").join(format!(".kopia-rs-restore-{}", parts[1].object()));
+    fs::create_dir(&left).unwrap();
+    restore(&parts[0], Portion::Whole, &beside).unwrap();
+    assert!(left.exists());
+    assert!(restore(&parts[1], Portion::Whole, &beside).unwrap().resumed);
+    // Of any other root nothing stays.
+    fs::create_dir(&left).unwrap();
+    restore(&parts[0], Portion::Whole, &Arc::default()).unwrap();
+    assert_eq!(names(&place.path("target")), ["x", "y"]);
 }

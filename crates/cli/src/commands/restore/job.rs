@@ -1,5 +1,7 @@
 //! One WHAT of a restore, and where it goes.
 
+use std::sync::Arc;
+
 use kopia_rs::restore::Options;
 use kopia_rs::select::Selection;
 use kopia_rs::{Entry, EntryKind};
@@ -45,6 +47,10 @@ pub(super) fn jobs(
         options.chosen = part.chosen;
         options.root_attributes &= !part.is_stripped;
         job.parts.push((part.selection.entry, options));
+    }
+    for job in &mut jobs {
+        let roots: Arc<[_]> = job.parts.iter().map(|(entry, _)| entry.object()).collect();
+        job.parts.iter_mut().for_each(|(_, options)| options.beside = roots.clone());
     }
     jobs
 }
