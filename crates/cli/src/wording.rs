@@ -2,6 +2,7 @@
 
 pub(crate) mod advice;
 pub(crate) mod attributes;
+pub(crate) mod extras;
 pub(crate) mod remote;
 pub(crate) mod snapshots;
 pub(crate) mod source_identity;

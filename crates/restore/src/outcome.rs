@@ -53,7 +53,8 @@ pub struct Outcome {
     /// A subvolume counts as mounted.
     pub mounts_kept: Vec<String>,
     /// Directories of the target that another restore is at work in, and in which therefore nothing was
-    /// deleted.
+    /// deleted; and those in extra directories in which a restore keeps what it replaced
+    /// ([`KeptFolder`](crate::KeptFolder)).
     pub restores_kept: Vec<String>,
     /// Entries that the snapshot does not have and that were not deleted, because not all of the snapshot was
     /// restored.

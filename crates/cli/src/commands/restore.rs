@@ -34,6 +34,7 @@ use crate::terminal::signals::{Interrupt, UNFINISHED_FOLDER};
 use crate::terminal::time;
 use crate::wording::advice::{audience, sentence};
 use crate::wording::attributes;
+use crate::wording::extras;
 use crate::wording::snapshots::failed;
 use crate::wording::stubs;
 use foresight::Requests;
@@ -349,7 +350,7 @@ fn note_kept(session: &Session, mounts: &[String], restores: &[String], extras: 
         session.note(&format!("{mount} was not deleted: something is mounted there, or it is a subvolume"));
     }
     for restore in restores {
-        session.note(&format!("nothing was deleted in {restore}: another restore is at work there"));
+        session.note(&extras::restore_kept(restore));
     }
     if extras > 0 {
         session.note(&format!(

@@ -10,13 +10,14 @@ use rustix::io::Errno;
 
 use super::mounts::{is_boundary, is_mounted};
 use super::{DIRECTORY, Identity, is_directory, look, open_to_change, staging};
+use crate::kept;
 
 /// What stays of a tree that is removed: paths that begin with the name of the tree.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Kept {
     /// Where something is mounted, or a subvolume begins.
     pub(crate) mounts: Vec<String>,
-    /// Directories that another restore is at work in.
+    /// Directories that another restore is at work in, or in which one keeps what it replaced.
     pub(crate) restores: Vec<String>,
     /// How many entries are not chosen, directories with all below them.
     pub(crate) not_chosen: u64,
@@ -52,7 +53,7 @@ pub(crate) fn remove_tree(parent: BorrowedFd<'_>, name: &[u8], wanted: Option<Id
 
 /// Removes what the snapshot does not have.
 ///
-/// What is mounted there stays, what another restore is at work on, and what is not chosen.
+/// What is mounted there stays, what another restore is at work on or keeps, and what is not chosen.
 pub(crate) fn remove_extra(
     parent: BorrowedFd<'_>,
     name: &[u8],
@@ -85,7 +86,8 @@ pub(crate) fn would_keep(
 struct Manner {
     /// Whether anything is removed at all.
     removes: bool,
-    /// Whether directories with an unfinished restore in them are left alone.
+    /// Whether directories with an unfinished restore in them are left alone, and those in which one keeps what it
+    /// replaced.
     spares_restores: bool,
 }
 
@@ -250,6 +252,14 @@ impl Walk<'_> {
                 // A subvolume is no mount, and an empty one could be removed like a directory.
                 Some(stat) if is_directory && stat.st_dev != identity.device => {
                     self.note_mount(name.to_bytes());
+                    level.keeps = true;
+                }
+                Some(_)
+                    if is_directory
+                        && self.manner.spares_restores
+                        && name.to_bytes().starts_with(kept::PREFIX.as_bytes()) =>
+                {
+                    self.kept.restores.push(self.path_of(Some(name.to_bytes())));
                     level.keeps = true;
                 }
                 Some(_) if is_directory => {
@@ -468,6 +478,24 @@ mod tests {
     }
 
     type Remove = fn(BorrowedFd<'_>, &[u8], Option<Spared<'_>>) -> io::Result<Kept>;
+
+    #[test]
+    fn what_a_restore_keeps_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let parent = open(dir.path());
+        for path in ["tree/a/.kopia-rs-undo-cfg/kept", "tree/a/other", "tree/b"] {
+            fs::create_dir_all(dir.path().join(path)).unwrap();
+            fs::write(dir.path().join(path).join("file"), b"x").unwrap();
+        }
+        let expected = Kept { restores: vec!["tree/a/.kopia-rs-undo-cfg".into()], ..Kept::default() };
+        assert_eq!(would_keep(parent.as_fd(), b"tree", None).unwrap(), expected);
+        assert_eq!(remove_extra(parent.as_fd(), b"tree", None).unwrap(), expected);
+        assert!(dir.path().join("tree/a/.kopia-rs-undo-cfg/kept/file").exists());
+        assert!(!dir.path().join("tree/a/other").exists() && !dir.path().join("tree/b").exists());
+        // Of an unfinished folder nothing is spared.
+        assert!(remove_tree(parent.as_fd(), b"tree", None).unwrap().is_nothing());
+        assert!(!dir.path().join("tree").exists());
+    }
 
     #[test]
     fn what_another_restore_is_at_work_on_stays() {

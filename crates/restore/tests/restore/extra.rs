@@ -180,6 +180,27 @@ fn a_full_folder_in_the_way_goes_only_if_everything_else_is_restored() {
 }
 
 #[test]
+fn what_a_restore_keeps_in_an_extra_folder_stays() {
+    let place = Place::new();
+    let root = root(&place);
+    let mut options = Options::default();
+    options.keep_replaced = true;
+    let cfg = place.path("target/app/cfg");
+    fs::create_dir_all(&cfg).unwrap();
+    fs::write(cfg.join("mine"), b"x").unwrap();
+    fs::write(cfg.join("f"), b"old").unwrap();
+    let kept = kopia_restore::restore(&root, &cfg, &options).unwrap().kept_in.unwrap();
+    assert_eq!(kept.parent(), Some(&*fs::canonicalize(place.path("target/app")).unwrap()));
+    let mut options = Options::default();
+    options.delete_extra = true;
+    let preview = kopia_restore::preview(&root, place.path("target"), &options, |_| ()).unwrap();
+    let outcome = mirror(&place, &root, false);
+    let name = format!("app/{}", kept.file_name().unwrap().to_str().unwrap());
+    assert_eq!((&preview.restores_kept, &outcome.restores_kept), (&vec![name.clone()], &vec![name]));
+    assert!(kept.join("journal").exists() && !cfg.exists(), "{:?}", problems(&outcome));
+}
+
+#[test]
 fn nothing_is_deleted_where_another_restore_is_at_work() {
     let place = Place::new();
     let root = place.root("repo", |writer| {

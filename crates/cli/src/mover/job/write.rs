@@ -18,6 +18,7 @@ use crate::terminal::output::{self, count, size, thousands};
 use crate::terminal::progress::{Progress, ProgressMode};
 use crate::terminal::signals;
 use crate::wording::attributes;
+use crate::wording::extras;
 use crate::wording::stubs;
 
 /// Restores a snapshot and returns how that ended.
@@ -86,7 +87,7 @@ fn log_outcome(log: &JobLog, outcome: &Outcome) {
         log.warn(&format!("{mount} was not deleted: something is mounted there, or it is a subvolume"));
     }
     for restore in &outcome.restores_kept {
-        log.warn(&format!("nothing was deleted in {restore}: another restore is at work there"));
+        log.warn(&extras::restore_kept(restore));
     }
     if outcome.extras_kept > 0 {
         log.warn(&format!(
