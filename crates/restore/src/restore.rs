@@ -325,6 +325,10 @@ fn put_in_place(entry: &Entry, shared: &Shared<'_>, merge: &Merge) -> Result<Res
             .map_err(|source| target.error("the markers of the shards cannot be removed", source))?;
     }
     publisher.finish_root(merge);
+    if removed.is_err() {
+        // What is in its place has come to its end, and is not to be taken for what a killed run left.
+        pending::forget(staging);
+    }
     if options.sync != Durability::None {
         target.sync()?;
     }

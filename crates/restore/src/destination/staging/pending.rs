@@ -93,6 +93,13 @@ pub(crate) fn note_all(
     pending.write();
 }
 
+/// Forgets what was noted, where the staging directory cannot be removed.
+pub(crate) fn forget(staging: &Staging) {
+    let flags = OFlags::WRONLY | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    // Where nothing was noted there is no such file.
+    let _ = rustix::fs::openat(staging.handle(), staging.name(), flags, Mode::empty());
+}
+
 impl Pending {
     /// Reads what runs that were interrupted have noted.
     pub(crate) fn open(staging: &Staging) -> Self {
