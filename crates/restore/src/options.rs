@@ -118,6 +118,9 @@ pub enum Existing {
     ///
     /// The time is compared to the nanosecond.
     ///
+    /// After a crash of the system, files of an earlier restore may have both and not all of their bytes, unless it
+    /// was one with [`Options::sync`]: then [`Self::Verify`] is what helps.
+    ///
     /// Otherwise as [`Self::Verify`].
     Skip,
     /// It is replaced.

@@ -9,7 +9,9 @@ use kopia_restore::{Options, Outcome, Result};
 use kopia_storage::MemoryStore;
 use kopia_storage::testing::FaultyStore;
 use kopia_testkit::damage;
+use kopia_testkit::refuse::{Call, refusing};
 use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
+use rustix::io::Errno;
 
 use crate::common::{Place, file, folder, problems};
 
@@ -131,4 +133,23 @@ fn half_written_files_keep_no_old_bytes_of_another_length() {
     let outcome = kopia_restore::restore(&root, place.path("target"), &options).unwrap();
     assert_eq!((outcome.files, outcome.problem_count), (1, 0));
     assert!(fs::read(path).unwrap() == large());
+}
+
+/// After a power cut, what has the snapshot's size and time would pass for right.
+#[test]
+fn a_file_has_its_time_only_once_its_bytes_are_on_disk() {
+    let place = Place::new();
+    let root = place.finish("repo", writer());
+    let failing = [(Call::Fsync, Some(Errno::IO))];
+    let Some(ended) = refusing(&failing, || restore(&place, &root)) else { return };
+    assert!(ended.is_err(), "{ended:?}");
+    let path = place.path("target/large");
+    assert_ne!(fs::metadata(&path).unwrap().mtime(), 1_577_934_245);
+    // What is right as it is need not be forced there.
+    let mut options = Options::default();
+    options.in_place = true;
+    let outcome =
+        refusing(&failing, || kopia_restore::restore(&root, place.path("target"), &options).unwrap());
+    assert!(outcome.is_none_or(|outcome| outcome.kept == 1 && outcome.problem_count == 0));
+    assert_eq!(fs::metadata(&path).unwrap().mtime(), 1_577_934_245);
 }

@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use kopia_repository::Defect;
 use kopia_repository::object::Extent;
 use rustix::fs::AtFlags;
+use rustix::io::Errno;
 
 use crate::decide::existing::Candidates;
 use crate::destination::compare::size;
@@ -175,6 +176,15 @@ impl Worker<'_> {
                     return Ok(None);
                 }
                 let cut = cut(&filled, there)?;
+                if !unchanged || cut {
+                    // File systems may have the time on disk before bytes that replace others. After a power cut
+                    // the file would have old pieces, and look right.
+                    match rustix::fs::fdatasync(&filled) {
+                        // Nothing can be forced to disk there.
+                        Ok(()) | Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
+                        Err(errno) => return Err(io::Error::from(errno).into()),
+                    }
+                }
                 let unset = self.metadata.correct_file(filled.as_fd(), &entry.attributes)?;
                 self.end_filled(entry, filled, unset)?;
                 if unchanged && !cut {
