@@ -58,7 +58,10 @@ impl Scope {
 /// Numbers what patterns have got to, for walks that need not visit a directory by each of its paths: of two whole
 /// directories of one object the same is taken if they have the same number. Without a choice all have.
 #[derive(Debug, Default)]
-pub(crate) struct States(HashMap<(bool, Option<Arc<[Live]>>), u32>);
+pub(crate) struct States(HashMap<State, u32>);
+
+/// Whether all is taken that no pattern leaves out, and where patterns have got to.
+type State = (bool, Option<Arc<[Live]>>);
 
 impl States {
     /// Returns the number of a directory's.

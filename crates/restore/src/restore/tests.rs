@@ -148,7 +148,8 @@ fn names_that_the_target_takes_for_something_else_are_refused() {
         let target = place.path().join(format!("{backslash} {colon}"));
         let refused: Vec<_> = [("..\\x", backslash), ("a:b", colon), ("c:d", colon), ("e/y\\z", backslash)]
             .into_iter()
-            .filter_map(|(path, is_refused)| is_refused.then(|| (path.to_owned(), "unfit_name")))
+            .filter(|(_, is_refused)| *is_refused)
+            .map(|(path, _)| (path.to_owned(), "unfit_name"))
             .collect();
         assert_eq!(restore_where(reserved, &tree, &target), refused);
         for (path, is_there) in [

@@ -150,7 +150,8 @@ fn what_an_interrupted_run_finished_is_as_new_where_attributes_are_skipped() {
     let root = place.finish("repo", writer);
 
     const NAMES: [&str; 6] = ["large", "link", "run", "sub", "sub/inner", "sub/inner/text"];
-    let changes: [(&str, fn(&mut Options)); 4] = [
+    type Change = fn(&mut Options);
+    let changes: [(&str, Change); 4] = [
         ("nothing", |_| {}),
         ("owners", |options| options.skip_owners = true),
         ("permissions", |options| options.skip_permissions = true),
