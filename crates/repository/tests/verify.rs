@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kopia_codec::key::Password;
 use kopia_format::{BlobId, Timestamp};
 use kopia_repository::choice::Choice;
-use kopia_repository::usage::metadata_packs;
+use kopia_repository::usage::{metadata_packs, stored};
 use kopia_repository::verify::{Coverage, History, Options, Part, Rotation, Subject};
 use kopia_repository::{Defect, Repository, Shard, Snapshot};
 use kopia_storage::MemoryStore;
@@ -625,4 +625,52 @@ fn of_many_entries_in_many_places_some_are_told() {
     // Once, and again until they are a quarter of a million.
     let told = report.affected_count - report.untold_count;
     assert!((1 << 18..=(1 << 18) + 2 * ENTRIES).contains(&told), "{told}");
+}
+
+/// Makes an object of a hundred pieces, each of them this one.
+fn hundredfold(writer: &mut RepositoryWriter, (piece, length): (&str, u64)) -> (String, u64) {
+    let pieces: Vec<_> =
+        (0..100).map(|number| json!({"s": number * length, "l": length, "o": piece})).collect();
+    let list = json!({"stream": "kopia:indirect", "entries": pieces}).to_string();
+    (format!("I{}", writer.content(Some('x'), list.as_bytes())), 100 * length)
+}
+
+#[test]
+fn lists_that_multiply_are_each_read_once() {
+    for lost in [false, true] {
+        let mut writer = RepositoryWriter::new();
+        let byte = if lost { "ffffffffffffffffffffffffffffffff".to_owned() } else { writer.file(b"x") };
+        let mut levels = vec![(byte, 1)];
+        for _ in 0..9 {
+            let (piece, length) = levels.last().unwrap();
+            let next = hundredfold(&mut writer, (piece.as_str(), *length));
+            levels.push(next);
+        }
+        let size = |length: u64| usize::try_from(length).unwrap();
+        let whole = file("whole", &levels[3].0, size(levels[3].1));
+        let (endless, length) = (&levels[8].0, levels[8].1);
+        // Each has the same lists: a hundred bytes of one file are no work for an hour.
+        let mut entries: Vec<_> = (1..200)
+            .map(|number| {
+                let pieces =
+                    json!([{"l": length, "o": endless}, {"s": length, "l": number, "o": levels[0].0}]);
+                let list = json!({"stream": "kopia:indirect", "entries": pieces}).to_string();
+                let object = format!("I{}", writer.content(Some('x'), list.as_bytes()));
+                file(&format!("endless {number:03}"), &object, size(length + number))
+            })
+            .collect();
+        entries.push(file("endless", &levels[9].0, size(levels[9].1)));
+        entries.push(whole);
+        let root = writer.directory(&entries);
+        writer.snapshot("app@host:/data", entry("data", "d", &root));
+        let blobs = writer.finish().into_iter().map(|(name, blob)| (name.parse().unwrap(), blob));
+        let repository = open(blobs.collect());
+        let report = repository.verify(&Options::default(), &()).unwrap();
+        let words: std::collections::HashSet<_> =
+            report.affected.iter().map(|entry| entry.reason.word()).collect();
+        let (count, word) = if lost { (201, "not_in_index") } else { (200, "corrupt_object") };
+        assert_eq!((report.affected_count, words), (count, [word].into()));
+        let root = repository.snapshots().unwrap().iter().next().unwrap().root().unwrap();
+        assert_eq!(stored(&repository, [&root]).problem_count, count);
+    }
 }

@@ -11,7 +11,7 @@ use crate::{Error, Repository, Result};
 
 /// How deep lists may nest, whatever their ids say: a list that contains itself, or is one of its own pieces,
 /// ends here.
-const MAX_DEPTH: usize = ObjectId::MAX_INDIRECTION as usize;
+pub(super) const MAX_DEPTH: usize = ObjectId::MAX_INDIRECTION as usize;
 
 /// The most extents of one object that are kept at once: 16 TiB at kopia's usual 4 MiB. They take 256 MiB of
 /// memory.
@@ -142,6 +142,18 @@ impl Extents {
             }
         }
         Ok(None)
+    }
+
+    /// Returns the pieces of an object's list in their order, without following those that have lists.
+    ///
+    /// # Errors
+    /// As for [`Extents`].
+    pub(super) fn pieces(repository: &Repository, object: ObjectId, list: ObjectId) -> Result<Vec<Piece>> {
+        let mut extents = Self::new(repository, object);
+        extents.descend(object, list, 0, None)?;
+        let mut pieces = extents.stack.pop().unwrap_or_default();
+        pieces.reverse();
+        Ok(pieces)
     }
 
     /// An object that is one content.

@@ -7,7 +7,7 @@ use kopia_format::directory::{EntryKind, Summary};
 use kopia_format::{BlobId, ContentId, ObjectId};
 
 use crate::choice::{Chosen, States};
-use crate::object::Extents;
+use crate::object::Lists;
 use crate::tree::{Problem, Visitor, Walk, Walked};
 use crate::{ContentLocation, Defect, Entry, Error, Repository, Result, Trail};
 
@@ -180,6 +180,7 @@ pub fn shares<'e>(
 struct Gather<'r, F> {
     repository: &'r Repository,
     seen: HashSet<ObjectId>,
+    lists: Lists,
     /// Those of which a problem was noted.
     faulty: HashSet<ObjectId>,
     /// Whether of a directory something else may be taken by each of its paths.
@@ -194,8 +195,8 @@ struct Gather<'r, F> {
 impl<'r, F: FnMut(ContentId, &ContentLocation, bool)> Gather<'r, F> {
     fn new(repository: &'r Repository, visit: F) -> Self {
         let (seen, faulty, walked) = (HashSet::new(), HashSet::new(), HashSet::new());
-        let (states, stored) = (States::default(), Stored::default());
-        Self { repository, seen, faulty, is_part: false, walked, states, stored, visit }
+        let (lists, states, stored) = (Lists::default(), States::default(), Stored::default());
+        Self { repository, seen, lists, faulty, is_part: false, walked, states, stored, visit }
     }
 
     fn run<'e>(&mut self, roots: impl IntoIterator<Item = &'e Entry>) {
@@ -234,22 +235,20 @@ impl<'r, F: FnMut(ContentId, &ContentLocation, bool)> Gather<'r, F> {
         }
         let is_directory = entry.kind() == EntryKind::Directory;
         *(if is_directory { &mut self.stored.directories } else { &mut self.stored.files }) += 1;
-        if let Err(error) = self.contents(object, is_directory) {
-            self.problem(object, error.into());
+        if let Err(defect) = self.contents(object, is_directory) {
+            self.problem(object, defect);
         }
         true
     }
 
-    fn contents(&mut self, object: ObjectId, is_metadata: bool) -> Result<()> {
-        if let Some(list) = object.list() {
-            self.contents(list, true)?;
-        }
-        for extent in Extents::new(self.repository, object) {
-            let content = extent?.content;
-            let location = self.repository.contents().locate(&content)?;
-            (self.visit)(content, &location, is_metadata);
-        }
-        Ok(())
+    fn contents(&mut self, object: ObjectId, is_metadata: bool) -> Result<(), Defect> {
+        let Self { repository, lists, visit, .. } = self;
+        let followed = lists.follow(repository, object, &mut |extent, is_list| {
+            let location = repository.contents().locate(&extent.content)?;
+            visit(extent.content, &location, is_metadata || is_list);
+            Ok(true)
+        });
+        followed.map(drop)
     }
 
     /// Notes what is wrong with an object: of a directory, what it lacks shows once more when it is read.

@@ -12,7 +12,7 @@ use super::walk::Target;
 use super::{AffectedEntry, Subject};
 use crate::choice::{Chosen, States};
 use crate::contents::{ContentLocation, Origin};
-use crate::object::{Extent, Extents};
+use crate::object::{Extent, Extents, Followed, Lists};
 use crate::tree::{CurrentPath, Order, Problem, Visitor, Walk, Walked};
 use crate::{Defect, Entry, Error, Repository, Snapshot, Trail};
 
@@ -74,6 +74,7 @@ struct Search<'a> {
     /// whole.
     visited: HashSet<Part>,
     states: States,
+    lists: Lists,
     /// Those of them in which an entry is affected, however deep: only they are visited again, for their
     /// other paths.
     affected: HashMap<Part, Affected>,
@@ -113,6 +114,7 @@ pub(super) fn list(
         suspects,
         visited: HashSet::new(),
         states: States::default(),
+        lists: Lists::default(),
         affected: HashMap::new(),
         again: Again::default(),
         is_again: false,
@@ -290,7 +292,7 @@ impl Search<'_> {
     }
 
     /// Returns why an entry cannot be restored as it was, if that is so.
-    fn why_affected(&self, entry: &Entry) -> Option<Defect> {
+    fn why_affected(&mut self, entry: &Entry) -> Option<Defect> {
         if entry.is_implied() {
             return None;
         }
@@ -323,54 +325,43 @@ impl Search<'_> {
         }
     }
 
-    /// Returns how many bytes an object has; nothing if only its compressed bytes tell, and nobody expects
-    /// others.
-    fn length(&self, object: ObjectId) -> Option<u64> {
-        let mut length = 0;
-        for extent in Extents::new(self.repository, object) {
-            let extent = extent.ok()?;
-            let own = match extent.length {
-                Some(length) => length,
-                None => self.unpacked(&extent)?,
-            };
-            length = extent.start + own;
+    /// Returns how many bytes an object has that can be read; nothing if only its compressed bytes tell, and nobody
+    /// expects others.
+    fn length(&mut self, object: ObjectId) -> Option<u64> {
+        if object.indirection() > 0 {
+            return self.follow(object).ok().map(|followed| followed.length);
         }
-        Some(length)
+        let extent = Extents::new(self.repository, object).next()?.ok()?;
+        extent.length.or_else(|| self.damaged.unpacked(&extent))
     }
 
     /// Returns why an object cannot be read whole, if that is so.
-    fn why_object_affected(&self, object: ObjectId) -> Option<Defect> {
-        if let Some(list) = object.list()
-            && let Some(why) = self.why_object_affected(list)
-        {
-            return Some(why);
-        }
-        for extent in Extents::new(self.repository, object) {
-            let contents = self.repository.contents();
-            let located = extent.and_then(|extent| Ok((extent, contents.locate(&extent.content)?)));
-            let (extent, location) = match located {
-                Ok(located) => located,
-                Err(error) => return Some(error.into()),
-            };
-            let content = extent.content;
-            let word =
-                self.damaged.contents.get(&content).filter(|_| !self.repository.object_is_empty(object));
-            if let Some(&word) = word {
-                let Origin { blob, offset, .. } = contents.origin(&location);
-                return Some(Defect::Damaged { content, blob, offset, word });
-            }
-            if let Some(why) = self.why_unfit(&extent, &location) {
-                return Some(why);
-            }
-        }
-        None
+    fn why_object_affected(&mut self, object: ObjectId) -> Option<Defect> {
+        self.follow(object).err()
     }
 
+    /// Follows an object to its contents until one is not as it should be.
+    fn follow(&mut self, object: ObjectId) -> Result<Followed, Defect> {
+        let Self { repository, damaged, lists, .. } = self;
+        let contents = repository.contents();
+        lists.follow(repository, object, &mut |extent, _| {
+            let location = contents.locate(&extent.content)?;
+            let content = extent.content;
+            // Of an object without bytes no content is read.
+            let is_empty = !extent.compressed && extent.length == Some(0);
+            if let Some(&word) = damaged.contents.get(&content).filter(|_| !is_empty) {
+                let Origin { blob, offset, .. } = contents.origin(&location);
+                return Err(Defect::Damaged { content, blob, offset, word });
+            }
+            damaged.why_unfit(extent, &location).map_or(Ok(true), Err)
+        })
+    }
+}
+
+impl Damaged {
     /// Returns why an extent is not what its list says, if that is so.
     fn why_unfit(&self, extent: &Extent, location: &ContentLocation) -> Option<Defect> {
-        if let (true, Some(Unfit::Unreadable(error))) =
-            (extent.compressed, self.damaged.unfit.get(&extent.content))
-        {
+        if let (true, Some(Unfit::Unreadable(error))) = (extent.compressed, self.unfit.get(&extent.content)) {
             return Some(Defect::Unreadable(error.clone()));
         }
         let found = if extent.compressed { self.unpacked(extent)? } else { location.plain_length() };
@@ -380,7 +371,7 @@ impl Search<'_> {
 
     /// Returns how many bytes a content with a compression header of its own has, if others are expected.
     fn unpacked(&self, extent: &Extent) -> Option<u64> {
-        match self.damaged.unfit.get(&extent.content) {
+        match self.unfit.get(&extent.content) {
             Some(Unfit::Length(found)) if extent.compressed => Some(*found),
             _ => None,
         }

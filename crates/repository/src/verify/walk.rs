@@ -1,6 +1,6 @@
 //! Visits each directory, file and link once, however many snapshots have it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use kopia_format::directory::{EntryKind, Summary};
@@ -9,7 +9,7 @@ use kopia_format::{ContentId, ObjectId};
 
 use super::headed::{Headed, Stated};
 use crate::choice::{Chosen, States};
-use crate::object::{Extent, Extents};
+use crate::object::{Extent, Extents, Lists};
 use crate::tree::{MAX_WAITING, MAX_WAITING_NAMES, Problem, Visitor, Walk, Walked};
 use crate::{Defect, Entry, Error, Repository, Result, Trail};
 
@@ -55,8 +55,7 @@ pub(super) struct Survey<'a> {
     wide: Width,
     /// Those of `seen` that cannot be read whole.
     broken: HashSet<ObjectId>,
-    /// How many bytes objects of several pieces have.
-    lengths: HashMap<ObjectId, u64>,
+    lists: Lists,
     /// The contents that all these need, if they are asked for.
     pub(super) needed: Option<HashSet<ContentId>>,
     /// Those of the contents that are marked deleted, whether or not all are asked for: kopia takes the marks
@@ -90,7 +89,7 @@ impl<'a> Survey<'a> {
             width: Width::default(),
             wide: WIDE,
             broken: HashSet::new(),
-            lengths: HashMap::new(),
+            lists: Lists::default(),
             needed,
             marked: HashSet::new(),
             headed: Headed::new(),
@@ -194,7 +193,7 @@ impl<'a> Survey<'a> {
                 self.file_bytes = self.file_bytes.saturating_add(entry.size());
             }
         }
-        if !self.look_up(entry.object()).unwrap_or(false) {
+        if !self.look_up(entry.object()) {
             self.broken.insert(entry.object());
         }
         if let Some(stub) = entry.stub() {
@@ -205,40 +204,32 @@ impl<'a> Survey<'a> {
         }
     }
 
-    /// Looks up every content that an object needs, those of its list included; returns whether each has the
-    /// length that its list says, as far as the index tells.
-    fn look_up(&mut self, object: ObjectId) -> Result<bool> {
-        let mut fits = match object.list() {
-            Some(list) => self.look_up(list)?,
-            None => true,
-        };
-        let mut length = 0;
-        for extent in Extents::new(self.repository, object) {
-            let extent = extent?;
-            let location = self.repository.contents().locate(&extent.content)?;
-            if extent.compressed {
-                self.headed.entry(extent.content).or_default().add(Stated::of_list(&extent));
-            } else {
-                fits &= extent.length.is_none_or(|length| length == location.plain_length());
-            }
-            if let Some(needed) = &mut self.needed {
+    /// Looks up every content that an object needs, those of its list included; returns whether each is there and
+    /// has the length that its list says, as far as the index tells.
+    fn look_up(&mut self, object: ObjectId) -> bool {
+        let Self { repository, lists, headed, needed, marked, .. } = self;
+        let contents = repository.contents();
+        let followed = lists.follow(repository, object, &mut |extent, _| {
+            let location = contents.locate(&extent.content)?;
+            if let Some(needed) = needed {
                 needed.insert(extent.content);
             }
             if location.is_deleted() {
-                self.marked.insert(extent.content);
+                marked.insert(extent.content);
             }
-            length = extent.start + extent.length.unwrap_or_default();
-        }
-        if object.indirection() > 0 {
-            self.lengths.insert(object, length);
-        }
-        Ok(fits)
+            if extent.compressed {
+                headed.entry(extent.content).or_default().add(Stated::of_list(extent));
+                return Ok(true);
+            }
+            Ok(extent.length.is_none_or(|length| length == location.plain_length()))
+        });
+        followed.is_ok_and(|followed| followed.fits)
     }
 
     /// Returns how many bytes an object has, unless only its compressed bytes tell.
     fn length(&self, object: ObjectId) -> Option<u64> {
         if object.indirection() > 0 {
-            return self.lengths.get(&object).copied();
+            return self.lists.length(object);
         }
         let location = self.repository.contents().locate(&object.content()).ok()?;
         (!object.is_compressed()).then_some(location.plain_length())

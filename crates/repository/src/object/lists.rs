@@ -1,0 +1,175 @@
+//! What lists of pieces lead to, each list read once however many objects have it.
+//!
+//! The pieces of a list may have lists, and those may be the same ones again, so some kilobytes name more contents
+//! than anybody could visit. A walk by [`Extents`] ends at a limit there; whoever looks at all objects of a
+//! repository would come to it once more for each of them.
+
+use std::collections::HashMap;
+
+use kopia_format::ObjectId;
+use kopia_format::indirect::{MAX_PIECES, Piece};
+
+use super::extents::{Extent, Extents, MAX_DEPTH};
+use crate::{Defect, Error, Repository};
+
+/// The most bytes of lists that a walk of one object reads.
+const MAX_LIST_BYTES: u64 = MAX_PIECES as u64 * 128;
+
+/// Is told of each content that is come by, and whether it holds a list, or a part of one; returns whether it is as
+/// its list says, or why the object cannot be read.
+pub(crate) type LookAt<'l> = dyn FnMut(&Extent, bool) -> Result<bool, Defect> + 'l;
+
+/// Objects with lists that were followed, each with what is known of it since.
+#[derive(Debug, Default)]
+pub(crate) struct Lists {
+    known: HashMap<ObjectId, Result<Followed, Box<Defect>>>,
+    /// Those that are being followed.
+    open: Vec<ObjectId>,
+}
+
+/// What an object leads to.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Followed {
+    /// How many bytes it has, as its list or the index says; 0 where only its compressed bytes tell.
+    pub(crate) length: u64,
+    /// How many bytes of lists a walk of it reads.
+    list_bytes: u64,
+    /// How many pieces it keeps at once.
+    pieces: u32,
+    /// How deep its lists nest.
+    depth: u8,
+    /// Whether all contents are as their lists say.
+    pub(crate) fits: bool,
+}
+
+/// Why an object cannot be followed.
+enum Stop {
+    /// Wherever it lies.
+    Anywhere(Box<Defect>),
+    /// As a piece of lists that nest too deep, or have too many pieces, together with its own.
+    Here(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Anywhere(Box::new(error.into()))
+    }
+}
+
+impl Lists {
+    /// Follows an object to its contents, those of its lists first. Of lists that were followed before nothing is
+    /// looked at again.
+    ///
+    /// # Errors
+    /// The first that `look_at` returned, and those of [`Extents`].
+    pub(crate) fn follow(
+        &mut self,
+        repository: &Repository,
+        object: ObjectId,
+        look_at: &mut LookAt<'_>,
+    ) -> Result<Followed, Defect> {
+        let followed = self.follow_at(repository, object, (0, MAX_PIECES), false, look_at);
+        followed.map_err(|stop| match stop {
+            Stop::Anywhere(defect) => *defect,
+            Stop::Here(error) => error.into(),
+        })
+    }
+
+    /// Returns how many bytes an object with a list has, if it was followed and can be read.
+    pub(crate) fn length(&self, object: ObjectId) -> Option<u64> {
+        self.known.get(&object)?.as_ref().ok().map(|followed| followed.length)
+    }
+
+    /// Follows an object so deep in others, where so many pieces may be kept.
+    fn follow_at(
+        &mut self,
+        repository: &Repository,
+        object: ObjectId,
+        (depth, most): (usize, usize),
+        is_list: bool,
+        look_at: &mut LookAt<'_>,
+    ) -> Result<Followed, Stop> {
+        let Some(list) = object.list() else {
+            let Some(extent) = Extents::new(repository, object).next() else {
+                return Ok(Followed { fits: true, ..Followed::default() });
+            };
+            let extent = extent?;
+            let fits = look_at(&extent, is_list).map_err(|defect| Stop::Anywhere(Box::new(defect)))?;
+            return Ok(Followed { length: extent.length.unwrap_or(0), fits, ..Followed::default() });
+        };
+        let too_deep = || Error::object(object, format!("lists nest more than {MAX_DEPTH} deep"));
+        let followed = match self.known.get(&object) {
+            Some(Ok(followed)) => *followed,
+            Some(Err(defect)) => return Err(Stop::Anywhere(defect.clone())),
+            None if self.open.contains(&object) => return Err(too_deep().into()),
+            None if depth >= MAX_DEPTH => return Err(Stop::Here(too_deep())),
+            None => {
+                self.open.push(object);
+                let followed = self.follow_list(repository, (object, list), (depth, most), is_list, look_at);
+                self.open.pop();
+                match &followed {
+                    Ok(followed) => drop(self.known.insert(object, Ok(*followed))),
+                    Err(Stop::Anywhere(defect)) => drop(self.known.insert(object, Err(defect.clone()))),
+                    Err(Stop::Here(_)) => {}
+                }
+                followed?
+            }
+        };
+        if depth + usize::from(followed.depth) > MAX_DEPTH {
+            return Err(Stop::Here(too_deep()));
+        }
+        if followed.pieces as usize > most {
+            let why = format!("its lists have more pieces than are kept at once, {MAX_PIECES}");
+            return Err(Stop::Here(Error::object(object, why)));
+        }
+        Ok(followed)
+    }
+
+    /// Reads the list of an object and follows its pieces.
+    fn follow_list(
+        &mut self,
+        repository: &Repository,
+        (object, list): (ObjectId, ObjectId),
+        (depth, most): (usize, usize),
+        is_list: bool,
+        look_at: &mut LookAt<'_>,
+    ) -> Result<Followed, Stop> {
+        let of_list = self.follow_at(repository, list, (depth + 1, most), true, look_at)?;
+        let pieces = Extents::pieces(repository, object, list)?;
+        let mut all = Followed {
+            length: pieces.last().map_or(0, |last| last.start.saturating_add(last.length)),
+            list_bytes: of_list.list_bytes.saturating_add(of_list.length),
+            // There are no more than `MAX_PIECES`.
+            pieces: of_list.pieces.max(pieces.len() as u32),
+            depth: of_list.depth + 1,
+            fits: of_list.fits,
+        };
+        let mut left = pieces.len();
+        for Piece { start, length, object: piece } in pieces {
+            left -= 1;
+            if piece.list().is_none() {
+                let (content, compressed) = (piece.content(), piece.is_compressed());
+                let extent = Extent { start, length: Some(length), content, compressed };
+                let fits = look_at(&extent, is_list).map_err(|defect| Stop::Anywhere(Box::new(defect)))?;
+                all.fits &= fits;
+                continue;
+            }
+            let place = (depth + 1, most.saturating_sub(left));
+            let below = self.follow_at(repository, piece, place, is_list, look_at)?;
+            if below.length != length {
+                let why = format!("its pieces have {} bytes, its list says {length}", below.length);
+                return Err(Error::object(piece, why).into());
+            }
+            all.list_bytes = all.list_bytes.saturating_add(below.list_bytes);
+            all.pieces = all.pieces.max(below.pieces.saturating_add(left as u32));
+            all.depth = all.depth.max(below.depth + 1);
+            all.fits &= below.fits;
+        }
+        if all.list_bytes > MAX_LIST_BYTES {
+            return Err(
+                Error::object(object, format!("its lists have more than {MAX_LIST_BYTES} bytes")).into()
+            );
+        }
+        Ok(all)
+    }
+}
