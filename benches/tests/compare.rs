@@ -41,7 +41,9 @@ fn unknown_contestants_are_refused() {
     let place = tempfile::tempdir().unwrap();
     let output = compare(&["--only", "tar", "--work", &place.path().to_string_lossy()]);
     assert!(!output.status.success());
-    assert!(String::from_utf8_lossy(&output.stderr).contains("error: tar is none of kopia-rs, before, floor"));
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("error: tar is none of kopia-rs, before, floor")
+    );
 }
 
 #[test]

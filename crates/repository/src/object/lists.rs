@@ -9,11 +9,8 @@ use std::collections::HashMap;
 use kopia_format::ObjectId;
 use kopia_format::indirect::{MAX_PIECES, Piece};
 
-use super::extents::{Extent, Extents, MAX_DEPTH};
+use super::extents::{Extent, Extents, MAX_DEPTH, MAX_LIST_BYTES};
 use crate::{Defect, Error, Repository};
-
-/// The most bytes of lists that a walk of one object reads.
-const MAX_LIST_BYTES: u64 = MAX_PIECES as u64 * 128;
 
 /// Is told of each content that is come by, and whether it holds a list, or a part of one; returns whether it is as
 /// its list says, or why the object cannot be read.
