@@ -34,6 +34,12 @@ pub use undo::Undone;
 /// What the names of folders begin with that keep what was replaced.
 pub(crate) const PREFIX: &str = ".kopia-rs-undo-";
 
+/// Returns whether something has the name of such a folder, also where upper and lower case are one.
+pub(crate) fn is_kept_name(name: &str) -> bool {
+    let start = name.as_bytes().get(..PREFIX.len());
+    start.is_some_and(|start| start.eq_ignore_ascii_case(PREFIX.as_bytes()))
+}
+
 /// The names in such a folder.
 const JOURNAL: &str = "journal";
 const KEPT: &str = "kept";

@@ -87,6 +87,9 @@ pub enum Reason {
         /// The entry that is restored instead, if it is known.
         by: Option<NameHolder>,
     },
+    /// It has the name of the folders that keep what restores replaced. What is in one is trusted by
+    /// [`KeptFolder::undo`](crate::KeptFolder::undo), so none comes from a snapshot.
+    KeptName,
     /// The target's file system cannot hold it.
     Unfit {
         /// What of it does not fit.
@@ -139,6 +142,7 @@ impl Reason {
             Self::ReadsDifferent => "reads_different",
             Self::BeyondSize { .. } => "beyond_size",
             Self::NameTaken { .. } => "name_taken",
+            Self::KeptName => "kept_name",
             Self::Unfit { what, .. } => what.word(),
             Self::NotPermitted(_) => "not_permitted",
             Self::NoSpace(_) => "no_space",
@@ -209,6 +213,7 @@ impl fmt::Display for Reason {
                 "{TAKEN} {name:?} in another Unicode normalization form, which looks the same and is restored \
                  in its stead"
             ),
+            Self::KeptName => f.write_str("its name is that of folders that keep what restores replaced"),
             Self::Unfit { what, error } => write!(f, "{what} ({error})"),
             Self::NotPermitted(failed) | Self::NoSpace(failed) | Self::System(failed) => failed.fmt(f),
             Self::NotDeleted(why) => why.fmt(f),

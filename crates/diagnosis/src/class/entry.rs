@@ -36,7 +36,7 @@ impl Class {
             Reason::Defect(defect) => Self::of_defect(defect),
             Reason::Mixed { reason, .. } | Reason::Lost { reason, .. } => Self::of_reason(reason),
             Reason::ReadsDifferent | Reason::BeyondSize { .. } => Self::Damaged,
-            Reason::NameTaken { .. } | Reason::Unfit { .. } => Self::Unsupported,
+            Reason::NameTaken { .. } | Reason::KeptName | Reason::Unfit { .. } => Self::Unsupported,
             Reason::NotPermitted(_) => Self::PermissionDenied,
             Reason::NoSpace(_) => Self::Full,
             Reason::System(failed) => Self::of_io(&failed.error),

@@ -315,6 +315,7 @@ fn what_happened_to_entries() {
         (Reason::NotEmpty, Class::Other),
         (Reason::ReadsDifferent, Class::Damaged),
         (Reason::NameTaken { by: None }, Class::Unsupported),
+        (Reason::KeptName, Class::Unsupported),
         (Reason::NotDeleted(NotDeleted::NamesClash), Class::Other),
         (Reason::from(io::Error::from(Errno::ACCESS)), Class::PermissionDenied),
         (Reason::from(io::Error::from(Errno::DQUOT)), Class::Full),

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use kopia_format::Timestamp;
@@ -50,8 +50,9 @@ impl KeptFolder {
     ///
     /// # Errors
     /// [`Error::Target`] if it cannot be read, belongs to somebody else or is open to others, who could have
-    /// written anything into it, or if its journal is damaged. Where all new files are somebody else's, or no
-    /// modes can be set, that tells nothing: a file is made and removed beside the folder to find out.
+    /// written anything into it, or if its journal is damaged or of a target that lies elsewhere. Where all new
+    /// files are somebody else's, or no modes can be set, owner and mode tell nothing: a file is made and removed
+    /// beside the folder to find out.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
         let path = path.into();
         Self::read(&path).map_err(|source| error(&path, "is no folder of what was replaced", source))
@@ -73,6 +74,7 @@ impl KeptFolder {
         let stat = rustix::fs::fstat(&handle)?;
         refuse_others(parent.as_fd(), &stat)?;
         let read = journal::read(handle.as_fd())?;
+        refuse_elsewhere(&parent, Path::new(OsStr::from_bytes(&read.header.path)))?;
         Ok(Self { parent, name: name.to_owned(), handle, read, path })
     }
 
@@ -185,6 +187,18 @@ impl KeptFolder {
             _ => Ok(()),
         }
     }
+}
+
+/// Refuses a folder whose journal is of a target that it lies neither in nor beside: no restore makes one there,
+/// and whoever could put it where it lies need not be allowed to change that target.
+fn refuse_elsewhere(directory: &OwnedFd, target: &Path) -> io::Result<()> {
+    let own = Identity::of(directory)?;
+    let is_own = |path: &Path| rustix::fs::stat(path).is_ok_and(|stat| Identity::from(&stat) == own);
+    if is_own(target) || target.parent().is_some_and(is_own) {
+        return Ok(());
+    }
+    let why = format!("its journal is of {}, and it lies neither there nor beside it", target.display());
+    Err(io::Error::new(io::ErrorKind::InvalidData, why))
 }
 
 pub(super) fn error(path: &Path, what: &'static str, source: io::Error) -> Error {

@@ -106,7 +106,8 @@ impl Header {
         let key = fields.next()?.to_owned();
         let began = number(&mut fields)?;
         let path = plain(fields.next()?)?;
-        let is_absolute = path.starts_with(b"/") && !path.contains(&0);
+        // As it was written: where it leads must not be another place than what its names say.
+        let is_absolute = path.strip_prefix(b"/").is_some_and(|names| names.is_empty() || is_below(names));
         let is_key = key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         (is_absolute && is_key && fields.next().is_none()).then_some(Self { inode, new, key, began, path })
     }
@@ -200,9 +201,13 @@ fn below(text: &str) -> Option<Vec<u8>> {
 
 /// Reads the path of something below the target, which leads nowhere else.
 fn named(text: &str) -> Option<Vec<u8>> {
-    let path = plain(text)?;
+    plain(text).filter(|path| is_below(path))
+}
+
+/// Returns whether a path is names alone, none of which leads upwards.
+fn is_below(path: &[u8]) -> bool {
     let is_name = |name: &[u8]| !matches!(name, b"" | b"." | b"..") && !name.contains(&0);
-    path.split(|byte| *byte == b'/').all(is_name).then_some(path)
+    path.split(|byte| *byte == b'/').all(is_name)
 }
 
 fn escaped(path: &[u8]) -> String {
@@ -281,7 +286,10 @@ mod tests {
         ] {
             assert_eq!(Record::parse(line), None, "{line:?}");
         }
-        assert_eq!(Header::parse("kopia-rs-undo 1 1 0 kaa 2 relative"), None);
+        for path in ["relative", "/a/..", "/a/", "/a/.", "//a", "/a%00", ""] {
+            assert_eq!(Header::parse(&format!("kopia-rs-undo 1 1 0 kaa 2 {path}")), None, "{path}");
+        }
+        assert!(Header::parse("kopia-rs-undo 1 1 0 kaa 2 /").is_some());
         assert_eq!(Header::parse("kopia-rs-undo 2 1 0 kaa 2 /a"), None);
     }
 }

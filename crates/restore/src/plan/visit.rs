@@ -18,7 +18,7 @@ use crate::destination::directory::{Directory, DirectoryKind};
 use crate::destination::leftover::Leftover;
 use crate::destination::placeholder::Placeholders;
 use crate::destination::{Identity, is_directory, is_fatal, staging};
-use crate::kept::path_in;
+use crate::kept::{is_kept_name, path_in};
 use crate::outcome::Attribute;
 use crate::reason::{NotDeleted, Operation, Reason};
 
@@ -101,6 +101,7 @@ impl Visitor for Planner<'_> {
         }
         let left = self.note(&parent.attached, entry);
         let planned = match way {
+            Ok(_) if is_kept_name(entry.name()) => Err(Reason::KeptName),
             Ok(trail) => self.directory(&parent.attached, entry, trail, left),
             Err(defect) => Err(defect.into()),
         };

@@ -63,6 +63,7 @@ fn every_reason_has_a_word_of_its_own() {
         Reason::Vanished(1),
         Reason::NotWritten,
         Reason::NameTaken { by: None },
+        Reason::KeptName,
         unfit(Unfit::Name),
         unfit(Unfit::NameLength),
         unfit(Unfit::Symlink),

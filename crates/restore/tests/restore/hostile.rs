@@ -26,6 +26,49 @@ fn names_that_would_leave_the_target_are_refused_one_by_one() {
     assert_eq!(names(&place.path("out")), ["target"]);
 }
 
+/// What is in such a folder would be done by an undo, as whoever runs that.
+#[test]
+fn folders_that_an_undo_would_trust_are_not_restored() {
+    let place = Place::new();
+    let root = place.root("repo", |writer| {
+        let bytes = writer.file(b"hello");
+        let planted = writer.directory(&[file("journal", &bytes, 5)]);
+        let inner = writer.directory(&[folder(".kopia-rs-undo-y", &planted), file("x", &bytes, 5)]);
+        let entries = [
+            file(".Kopia-RS-undo-x/journal", &bytes, 5),
+            folder(".kopia-rs-undo", &planted),
+            file(".kopia-rs-undo-file", &bytes, 5),
+            folder(".kopia-rs-undo-z", &planted),
+            folder("inner", &inner),
+        ];
+        folder("data", &writer.directory(&entries))
+    });
+    let target = place.path("target");
+    let own = target.join("inner/.kopia-rs-undo-y");
+    fs::create_dir_all(&own).unwrap();
+    fs::write(own.join("journal"), "mine").unwrap();
+    let mut options = Options::default();
+    options.delete_extra = true;
+    let words = |problems: &[kopia_restore::Problem]| {
+        let mut words: Vec<_> =
+            problems.iter().map(|problem| (problem.path.clone(), problem.reason.word())).collect();
+        words.sort();
+        words
+    };
+    let refused = [".Kopia-RS-undo-x", ".kopia-rs-undo-z", "inner/.kopia-rs-undo-y"]
+        .map(|path| (path.to_owned(), "kept_name"));
+    let preview = kopia_restore::preview(&root, &target, &options, |_| ()).unwrap();
+    assert_eq!(words(&preview.problems), refused);
+    let outcome = kopia_restore::restore(&root, &target, &options).unwrap();
+    assert_eq!(words(&outcome.problems), refused);
+    assert_eq!(names(&target), [".kopia-rs-undo", ".kopia-rs-undo-file", "inner"]);
+    assert_eq!(names(&target.join("inner")), [".kopia-rs-undo-y", "x"]);
+    assert_eq!(
+        (names(&own), fs::read(own.join("journal")).unwrap()),
+        (vec!["journal".into()], b"mine".to_vec())
+    );
+}
+
 #[test]
 fn of_two_entries_of_one_name_the_first_is_restored_and_the_second_reported() {
     let place = Place::new();

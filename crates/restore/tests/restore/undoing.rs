@@ -358,6 +358,47 @@ fn folders_that_others_could_have_written_are_refused() {
     );
 }
 
+/// It may have come with what was restored there, or have been copied.
+#[test]
+fn a_folder_whose_journal_is_of_a_target_that_lies_elsewhere_is_refused() {
+    let place = Place::new();
+    for name in ["target/sub/deep", "outside"] {
+        fs::create_dir_all(place.path(name)).unwrap();
+    }
+    let above = fs::canonicalize(place.path("target")).unwrap();
+    let planted = above.join("sub/.kopia-rs-undo-z");
+    fs::create_dir(&planted).unwrap();
+    set_mode(&planted, 0o700);
+    symlink("../..", above.join("sub/up")).unwrap();
+    let says = |target: &str| {
+        let target = above.join("sub").join(target);
+        let inode = fs::metadata(&target).map_or(7, |stat| stat.ino());
+        let header = format!("kopia-rs-undo 1 {inode} 0 kaa 4000000000 {}\ndone\n", target.display());
+        fs::write(planted.join("journal"), header).unwrap();
+        let opened = KeptFolder::open(&planted).map_err(|error| {
+            assert_eq!(
+                (find_kept(&above.join("sub")).len(), unusable_kept(&above.join("sub")).len()),
+                (0, 1)
+            );
+            std::error::Error::source(&error).unwrap().to_string()
+        });
+        opened.map(|folder| folder.target()).map_err(|why| why.contains("neither there nor beside it"))
+    };
+    for path in ["/", "/etc", above.to_str().unwrap(), place.path("outside").to_str().unwrap(), "deep/x"] {
+        assert_eq!(says(path), Err(true), "{path}");
+    }
+    // Where a path leads that is not as the system has it nobody knows.
+    for path in ["..", "deep/../..", "up/.", "deep/", "."] {
+        assert_eq!(says(path), Err(false), "{path}");
+    }
+    assert_eq!(says("up/outside"), Err(true));
+    // In it or beside it, as restores make them. Another one may have gone.
+    for path in ["deep", "gone"] {
+        assert_eq!(says(path), Ok(above.join("sub").join(path)));
+    }
+    assert_eq!(says(above.join("sub").to_str().unwrap()), Ok(above.join("sub")));
+}
+
 /// There every folder is shown alike.
 #[test]
 fn where_no_mode_can_be_set_a_folder_that_is_shown_as_open_is_used() {

@@ -19,6 +19,7 @@ use crate::destination::naming::Made;
 use crate::destination::placeholder::{self, Placeholders};
 use crate::destination::remove::Spared;
 use crate::destination::{Identity, look_for, open_directory, staging, unless_gone};
+use crate::kept::is_kept_name;
 use crate::preview::{Action, Change, Preview};
 use crate::reason::{NotDeleted, Reason};
 
@@ -193,6 +194,7 @@ impl<V: FnMut(&Change)> Visitor for DryRun<'_, V> {
     ) -> ControlFlow<(), Option<PendingDir>> {
         self.visit_entry(parent, entry);
         let counterpart = match way {
+            Ok(_) if is_kept_name(entry.name()) => Err(Reason::KeptName),
             Ok(_) => self.counterpart(parent, entry),
             Err(defect) => Err(defect.into()),
         };
