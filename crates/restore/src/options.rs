@@ -65,7 +65,9 @@ pub struct Options {
     /// It is moved into a folder beside the target, or in it where that cannot be, which
     /// [`Outcome::kept_in`](crate::Outcome::kept_in) names: [`KeptFolder`](crate::KeptFolder). So nothing is
     /// freed that is replaced, and there must be room for both. An extra directory of which something has to
-    /// stay, stays whole. Not with [`Self::in_place`], [`Self::salvage`] or parts ([`Self::portion`]).
+    /// stay, stays whole. A file with the right bytes that gets another owner, or lets more write in it, is
+    /// replaced as well: who may write in it meanwhile would write what is put back. Not with
+    /// [`Self::in_place`], [`Self::salvage`] or parts ([`Self::portion`]).
     pub keep_replaced: bool,
     /// Whether large files of the target are changed where they differ, instead of being replaced whole. That
     /// takes no room beside them. Pieces that differ are decoded twice: nothing is written before all of them

@@ -234,6 +234,61 @@ fn what_changed_after_the_restore_is_put_aside() {
     assert!(!path.exists());
 }
 
+/// Who may write in a file after a restore may also set its time back, or hold it open until it is undone.
+#[test]
+fn what_others_could_write_into_is_not_what_an_undo_gives_back() {
+    let is_root = rustix::process::geteuid().is_root();
+    let place = Place::new();
+    let mut writer = RepositoryWriter::new();
+    let text = writer.file(&[7; 4]);
+    let mut entries = [file("given", &text, 4), file("shared", &text, 4)];
+    (entries[0]["uid"], entries[0]["gid"]) = (1234.into(), 1234.into());
+    entries[1]["mode"] = "0666".into();
+    let data = folder("data", &writer.directory(&entries));
+    writer.snapshot("app@host:/data", data);
+    let (root, target) = (place.finish("repo", writer), place.path("target"));
+    fs::create_dir(&target).unwrap();
+    // Others than root give nothing away.
+    let names = if is_root { &["given", "shared"][..] } else { &["shared"] };
+    for name in ["given", "shared"] {
+        fs::write(target.join(name), [7; 4]).unwrap();
+        set_mode(&target.join(name), if name == "given" { 0o4755 } else { 0o644 });
+    }
+    let (before, inode) = (see(&target), |name: &&str| fs::metadata(target.join(name)).unwrap().ino());
+    let inodes: Vec<_> = names.iter().map(inode).collect();
+    let preview = kopia_restore::preview(&root, &target, &options(false), |_| ()).unwrap();
+    let outcome = kopia_restore::restore(&root, &target, &options(false)).unwrap();
+    assert_eq!((outcome.files, outcome.problem_count), (names.len() as u64, 0));
+    assert_eq!(preview.written, outcome.files);
+    for (name, inode_before) in names.iter().zip(&inodes) {
+        let modified = fs::metadata(target.join(name)).unwrap().modified().unwrap();
+        fs::write(target.join(name), "evil").unwrap();
+        File::options().write(true).open(target.join(name)).unwrap().set_modified(modified).unwrap();
+        assert_ne!(inode(name), *inode_before);
+    }
+    undo(kept(&outcome));
+    assert_eq!(see(&target), before);
+    assert_eq!(names.iter().map(inode).collect::<Vec<_>>(), inodes);
+}
+
+#[test]
+fn what_belongs_to_another_user_by_now_is_left_to_that_user() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let place = Place::new();
+    let (root, target) = (root(&place), place.path("target"));
+    fs::create_dir(&target).unwrap();
+    let path = target.join("other-mode");
+    fs::write(&path, "text").unwrap();
+    set_mode(&path, 0o600);
+    let outcome = kopia_restore::restore(&root, &target, &options(false)).unwrap();
+    chown(&path, Some(1234), None).unwrap();
+    let undone = undo(kept(&outcome));
+    let metadata = fs::metadata(&path).unwrap();
+    assert_eq!((undone.changed_since, metadata.uid(), metadata.mode() & 0o7777), (1, 1234, 0o644));
+}
+
 /// Asks to stop at once.
 struct Stop;
 

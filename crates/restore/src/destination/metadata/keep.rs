@@ -3,6 +3,9 @@
 //! A process that opened a file for writing can write in it ever after, whatever its owner and mode become.
 //! So a file with the right bytes is kept only if nobody could have opened it so far who will not be allowed
 //! to afterwards; otherwise a new file with the same bytes takes its place.
+//!
+//! Where what is replaced is kept, it is the other way round as well: an undo would give a file that got other
+//! attributes its owner and mode again, with whatever its owner of meanwhile has written into it, or writes yet.
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -90,30 +93,34 @@ const NOBODY: u32 = 65534;
 pub(crate) struct Keeper {
     preserve: Preserve,
     creator: Creator,
+    /// Whether an undo may give a file its attributes again.
+    keep_replaced: bool,
 }
 
 impl Keeper {
     /// Decides as these options say, where files get this owner.
     pub(crate) fn new(options: &Options, creator: Creator) -> Self {
-        Self { preserve: options.into(), creator }
+        Self { preserve: options.into(), creator, keep_replaced: options.keep_replaced }
     }
 
     /// Returns whether a file or link may be kept, and get its attributes.
     ///
     /// Its bytes are known to be right.
     pub(crate) fn may_keep(self, stat: &Stat, wanted: &Attributes) -> bool {
-        may_keep(stat, &self.preserve.adjust(wanted, stat), self.creator)
+        let wanted = &self.preserve.adjust(wanted, stat);
+        may_keep(stat, wanted, self.creator)
+            && !(self.keep_replaced && lets_more_write(stat, wanted, self.creator))
     }
 }
 
 fn may_keep(stat: &Stat, wanted: &Attributes, creator: Creator) -> bool {
     let owner = stat.st_uid == wanted.uid || creator.owns(stat);
     let surplus = stat.st_mode & !wanted.mode;
-    let same_group = stat.st_gid == wanted.gid || (!creator.may_give && stat.st_gid == creator.gid);
+    let same_group = has_same_group(stat, wanted, creator);
     let group = surplus & GROUP_WRITE == 0 && (stat.st_mode & GROUP_WRITE == 0 || same_group);
     let others = surplus & OTHER_WRITE == 0;
     // Nobody writes in a symlink, whose mode means nothing.
-    let is_symlink = FileType::from_raw_mode(stat.st_mode) == FileType::Symlink;
+    let is_symlink = is_symlink(stat);
     // Where modes are not to be changed, a new file lets in as many as the old one.
     let is_nobody_elses = is_symlink || owner && (group && others || !creator.sets_modes);
     // What another user's entry lacks, an ordinary user can only give to a new one.
@@ -121,6 +128,25 @@ fn may_keep(stat: &Stat, wanted: &Attributes, creator: Creator) -> bool {
     let is_correctable =
         creator.user == 0 || stat.st_uid == creator.uid || (has_mode && has_time(stat, wanted));
     is_nobody_elses && is_correctable
+}
+
+/// Returns whether somebody may write in a file with its new attributes who may not now.
+fn lets_more_write(stat: &Stat, wanted: &Attributes, creator: Creator) -> bool {
+    let owner = creator.may_give && stat.st_uid != wanted.uid;
+    let added = wanted.mode & !stat.st_mode;
+    let group =
+        added & GROUP_WRITE != 0 || wanted.mode & GROUP_WRITE != 0 && !has_same_group(stat, wanted, creator);
+    let others = added & OTHER_WRITE != 0;
+    !is_symlink(stat) && (owner || creator.sets_modes && (group || others))
+}
+
+/// Returns whether a file has its group, or the one of all new files where no other can be set.
+fn has_same_group(stat: &Stat, wanted: &Attributes, creator: Creator) -> bool {
+    stat.st_gid == wanted.gid || (!creator.may_give && stat.st_gid == creator.gid)
+}
+
+fn is_symlink(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::Symlink
 }
 
 /// Returns whether an entry has its owner; nothing if mode or owner could be better.
@@ -186,6 +212,36 @@ mod tests {
         // A new file would be as open to them.
         assert!(keeps((1000, 1000, 0o664), (7, 7, 0o664), USER), "its group cannot be set");
         assert!(keeps((1000, 1000, 0o777), (7, 7, 0o644), Creator { sets_modes: false, ..USER }));
+    }
+
+    #[test]
+    fn a_file_that_others_may_write_in_meanwhile_is_not_kept_where_that_can_be_undone() {
+        let keeps = |(uid, gid, mode): (u32, u32, u32), (owner, group, then), creator| {
+            let of = |keep_replaced| {
+                let options = Options { keep_replaced, ..Options::default() };
+                let (stat, wanted) = (stat(uid, gid, mode), wanted(owner, group, then));
+                Keeper::new(&options, creator).may_keep(&stat, &wanted)
+            };
+            assert!(of(false), "{uid} {gid} {mode:o} to {owner} {group} {then:o}");
+            of(true)
+        };
+        assert!(keeps((0, 0, 0o4755), (0, 0, 0o644), ROOT));
+        assert!(keeps((0, 0, 0o600), (0, 5, 0o4755), ROOT));
+        assert!(keeps((0, 5, 0o664), (0, 5, 0o775), ROOT));
+        // It would become somebody else's.
+        assert!(!keeps((0, 0, 0o4755), (7, 0, 0o4755), ROOT));
+        assert!(keeps((1000, 1000, 0o755), (7, 7, 0o755), USER), "which it does not");
+        assert!(keeps((65534, 65534, 0o755), (7, 7, 0o755), SQUASHED));
+        // The group could write in it, or all could.
+        assert!(!keeps((0, 5, 0o644), (0, 5, 0o664), ROOT));
+        assert!(!keeps((0, 5, 0o644), (0, 6, 0o664), ROOT));
+        assert!(!keeps((1000, 1000, 0o644), (1000, 1000, 0o646), USER));
+        assert!(keeps((1000, 1000, 0o664), (7, 7, 0o664), USER), "its group cannot be set");
+        let modeless = Creator { sets_modes: false, ..USER };
+        assert!(keeps((1000, 1000, 0o644), (1000, 1000, 0o666), modeless));
+        let mut link = stat(0, 0, 0o777);
+        link.st_mode = 0o120_777;
+        assert!(!lets_more_write(&link, &wanted(7, 7, 0o777), ROOT), "nobody writes in it");
     }
 
     #[test]

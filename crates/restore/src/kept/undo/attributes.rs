@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
-use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_OMIT, Uid};
+use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_OMIT, Uid};
+use rustix::io::Errno;
 
 use super::super::record::{Found, Moment};
 use super::Undo;
@@ -20,15 +21,14 @@ use crate::outcome::{Notes, Unset};
 #[derive(Debug, Clone, Copy)]
 enum Subject<'a> {
     Directory(BorrowedFd<'a>),
-    /// A file or link, by the directory that it lies in and its name: its owner may not be allowed to open it.
-    Entry(BorrowedFd<'a>, &'a [u8]),
+    /// A file or link, by a handle that needs no right to it: its owner may not be allowed to open it.
+    Entry(BorrowedFd<'a>),
 }
 
 impl Subject<'_> {
     fn stat(self) -> rustix::io::Result<Stat> {
         match self {
-            Self::Directory(open) => rustix::fs::fstat(open),
-            Self::Entry(parent, name) => rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW),
+            Self::Directory(handle) | Self::Entry(handle) => rustix::fs::fstat(handle),
         }
     }
 
@@ -36,9 +36,7 @@ impl Subject<'_> {
         let (uid, gid) = (uid.map(Uid::from_raw), Some(Gid::from_raw(gid)));
         match self {
             Self::Directory(open) => rustix::fs::fchown(open, uid, gid),
-            Self::Entry(parent, name) => {
-                rustix::fs::chownat(parent, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)
-            }
+            Self::Entry(place) => rustix::fs::chownat(place, "", uid, gid, AtFlags::EMPTY_PATH),
         }
     }
 
@@ -46,19 +44,16 @@ impl Subject<'_> {
         let mode = Mode::from_raw_mode(mode);
         match self {
             Self::Directory(open) => rustix::fs::fchmod(open, mode),
-            Self::Entry(parent, name) => {
-                let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                let place = rustix::fs::openat(parent, name, flags, Mode::empty())?;
-                rustix::fs::chmod(format!("/proc/self/fd/{}", place.as_raw_fd()), mode)
-            }
+            Self::Entry(place) => rustix::fs::chmod(path_of(place), mode),
         }
     }
 
     fn utimens(self, modified: Moment) -> rustix::io::Result<()> {
         match self {
             Self::Directory(open) => rustix::fs::futimens(open, &times(modified)),
-            Self::Entry(parent, name) => {
-                rustix::fs::utimensat(parent, name, &times(modified), AtFlags::SYMLINK_NOFOLLOW)
+            // A link is not followed: what it leads to from here is the handle, which stands for the link.
+            Self::Entry(place) => {
+                rustix::fs::utimensat(CWD, path_of(place), &times(modified), AtFlags::empty())
             }
         }
     }
@@ -67,7 +62,7 @@ impl Subject<'_> {
     fn put_back(self, found: &Found) -> io::Result<Unset> {
         let owned = self.put_back_owner_and_time(found)?;
         let stat = self.stat()?;
-        if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink {
+        if is_symlink(&stat) {
             return Ok(owned);
         }
         // Setuid and setgid are for the right owner only.
@@ -210,7 +205,8 @@ impl Undo<'_> {
         Ok(())
     }
 
-    /// Gives a file or link the attributes that it had, unless its bytes were changed since.
+    /// Gives a file or link the attributes that it had, unless its bytes were changed since: by its time, or
+    /// because it belongs to another user by now, who could have written into it and have set its time back.
     pub(super) fn attributes(
         &mut self,
         inode: u64,
@@ -219,13 +215,21 @@ impl Undo<'_> {
         path: &[u8],
     ) -> io::Result<()> {
         let Some((parent, name)) = self.parent(path, false)? else { return Ok(()) };
-        let Some(stat) = look(parent.as_fd(), name)? else { return Ok(()) };
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        // What is looked at is what gets them, whatever takes its name meanwhile.
+        let place = match rustix::fs::openat(&parent, name, flags, Mode::empty()) {
+            Err(Errno::NOENT) => return Ok(()),
+            place => place?,
+        };
+        let subject = Subject::Entry(place.as_fd());
+        let stat = subject.stat()?;
         let modified = Moment::modified(&stat);
-        if stat.st_ino != inode || modified != then && modified != found.modified {
+        let is_others = stat.st_uid != found.uid && !is_symlink(&stat);
+        if stat.st_ino != inode || is_others || modified != then && modified != found.modified {
             self.undone.changed_since += 1;
             return Ok(());
         }
-        let unset = Subject::Entry(parent.as_fd(), name).put_back(found)?;
+        let unset = subject.put_back(found)?;
         self.note(path, unset);
         Ok(())
     }
@@ -251,6 +255,15 @@ pub(super) fn notes(unset: &BTreeMap<Vec<u8>, Unset>) -> Notes {
         times: count(|unset| unset.time),
         ..Notes::default()
     }
+}
+
+fn is_symlink(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::Symlink
+}
+
+/// Returns a path that leads to what a handle stands for.
+fn path_of(place: BorrowedFd<'_>) -> String {
+    format!("/proc/self/fd/{}", place.as_raw_fd())
 }
 
 fn has_owner(stat: &Stat, found: &Found) -> bool {
