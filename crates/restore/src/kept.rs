@@ -9,6 +9,7 @@
 //! | `journal` | a line for each change, see [`record`] |
 //! | `kept/` | what was replaced or deleted, `NUMBER-NAME` |
 //! | `aside/` | what had been changed after the restore when that was undone, by its path |
+//! | `target` | a new directory for a target that is gone, until an undo moves it there |
 //!
 //! [`KeptFolder::undo`] goes through the journal from its end to its beginning. Each step finds out by inodes
 //! what of it was done, so a restore or an undo that was killed anywhere can be undone, and one that was undone
@@ -44,3 +45,4 @@ pub(crate) fn is_kept_name(name: &str) -> bool {
 const JOURNAL: &str = "journal";
 const KEPT: &str = "kept";
 const ASIDE: &str = "aside";
+const MADE: &str = "target";

@@ -108,6 +108,8 @@ pub(super) struct Read {
     pub(super) next: u64,
     /// What the target itself was like.
     pub(super) root: Option<Found>,
+    /// The inode of the directory that an undo has made for the target, which was gone.
+    pub(super) made: Option<u64>,
     /// Whether the restore has come to its end, and what was done about it.
     pub(super) done: bool,
     pub(super) undoing: bool,
@@ -127,6 +129,7 @@ impl Read {
             put: 0,
             next: 0,
             root: None,
+            made: None,
             done,
             undoing,
             undone,
@@ -143,6 +146,7 @@ impl Read {
             Record::Directory { found, path } if path.is_empty() => self.root = self.root.or(Some(*found)),
             Record::Directory { .. } | Record::Attributes { .. } => {}
             Record::Done => self.done = true,
+            Record::Target { inode } => self.made = Some(*inode),
             Record::Undoing => self.undoing = true,
             Record::Undone => self.undone = true,
             Record::Forgotten => self.forgotten = true,

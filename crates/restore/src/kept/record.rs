@@ -8,6 +8,7 @@
 //! | `keep NUMBER MODE PATH` | what lies there is about to be moved away, or deleted |
 //! | `put INODE SIZE TIME NUMBER CLOCK PATH` | this is about to be moved there, instead of what has the number |
 //! | `done` | the restore has come to its end |
+//! | `target INODE` | the target was gone, and an undo is about to move this directory to its place |
 //! | `undoing` | an undo has begun, which may have been killed or had problems |
 //! | `undone`, `forgotten` | and what was done about it |
 //!
@@ -56,6 +57,7 @@ pub(super) enum Record {
     Keep { number: u64, mode: u32, path: Vec<u8> },
     Put(Put),
     Done,
+    Target { inode: u64 },
     Undoing,
     Undone,
     Forgotten,
@@ -132,6 +134,7 @@ impl Record {
                 format!("put {inode} {size} {seconds} {nanoseconds} {replaces} {now} {fraction} {path}\n")
             }
             Self::Done => "done\n".into(),
+            Self::Target { inode } => format!("target {inode}\n"),
             Self::Undoing => "undoing\n".into(),
             Self::Undone => "undone\n".into(),
             Self::Forgotten => "forgotten\n".into(),
@@ -165,6 +168,7 @@ impl Record {
                 path: named(fields.next()?)?,
             }),
             "done" => Self::Done,
+            "target" => Self::Target { inode: number(&mut fields)? },
             "undoing" => Self::Undoing,
             "undone" => Self::Undone,
             "forgotten" => Self::Forgotten,
@@ -258,6 +262,7 @@ mod tests {
             Record::Put(Put { replaces: None, ..put.clone() }),
             Record::Put(put),
             Record::Done,
+            Record::Target { inode: 7 },
             Record::Undoing,
             Record::Undone,
             Record::Forgotten,

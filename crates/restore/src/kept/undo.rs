@@ -5,9 +5,10 @@ mod attributes;
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Mode, Stat, StatxFlags};
+use rustix::fs::{AtFlags, CWD, Mode, Stat, StatxFlags};
 use rustix::io::Errno;
 
 use super::aside::{Aside, move_entry};
@@ -16,7 +17,7 @@ use super::journal::{Backwards, Journal};
 use super::keeping::{open_store, stored};
 use super::record::{Moment, Put, Record};
 use super::sweep::remove_empty;
-use super::{ASIDE, KEPT};
+use super::{ASIDE, KEPT, MADE};
 use crate::destination::remove::remove_made;
 use crate::destination::{DIRECTORY, Identity, is_directory, look, open_to_change, staging};
 use crate::outcome::{KEPT as MOST_PROBLEMS, Unset};
@@ -74,7 +75,7 @@ struct Undo<'a> {
 pub(super) fn run(mut folder: KeptFolder) -> Result<Undone> {
     let path = folder.target();
     let failed = |source: io::Error| error(&path, "cannot be put back as it was", source);
-    let Some(target) = open_target(&folder).map_err(failed)? else {
+    let Some(target) = open_target(&mut folder).map_err(failed)? else {
         // The restore had made it, and it is gone.
         return finish(folder, Undone::default());
     };
@@ -113,7 +114,9 @@ pub(super) fn run(mut folder: KeptFolder) -> Result<Undone> {
             Record::Attributes { inode, found, then, path } => {
                 (undo.attributes(inode, &found, then, &path), path)
             }
-            Record::Done | Record::Undoing | Record::Undone | Record::Forgotten => continue,
+            Record::Done | Record::Target { .. } | Record::Undoing | Record::Undone | Record::Forgotten => {
+                continue;
+            }
         };
         if let Err(error) = done {
             undo.last = None;
@@ -154,18 +157,38 @@ fn note_begun(folder: &mut KeptFolder) {
 }
 
 /// Opens the target, which is made if it is gone; nothing if the restore had made it.
-fn open_target(folder: &KeptFolder) -> io::Result<Option<OwnedFd>> {
-    let (path, header) = (folder.target(), &folder.read.header);
+fn open_target(folder: &mut KeptFolder) -> io::Result<Option<OwnedFd>> {
+    let (path, known) = (folder.target(), [Some(folder.read.header.inode), folder.read.made]);
     match rustix::fs::open(&path, DIRECTORY, Mode::empty()) {
-        Ok(target) if rustix::fs::fstat(&target)?.st_ino == header.inode => Ok(Some(target)),
+        Ok(target) if known.contains(&Some(rustix::fs::fstat(&target)?.st_ino)) => Ok(Some(target)),
         Ok(_) => Err(io::Error::other("it is another folder than the one that was restored to")),
-        Err(Errno::NOENT) if header.new => Ok(None),
-        Err(Errno::NOENT) => {
-            rustix::fs::mkdir(&path, Mode::RWXU)?;
-            Ok(Some(rustix::fs::open(&path, DIRECTORY, Mode::empty())?))
-        }
+        Err(Errno::NOENT) if folder.read.header.new => Ok(None),
+        Err(Errno::NOENT) => make_target(folder, &path).map(Some),
         Err(errno) => Err(errno.into()),
     }
+}
+
+/// Makes the target again. The journal knows the new directory before it gets to its place, so that an undo that
+/// does not come to its end can be run again.
+fn make_target(folder: &mut KeptFolder, path: &Path) -> io::Result<OwnedFd> {
+    match rustix::fs::mkdirat(&folder.handle, MADE, Mode::RWXU) {
+        // One that was killed had made it.
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(errno) => return Err(errno.into()),
+    }
+    let mut put = || -> io::Result<OwnedFd> {
+        let made = open_to_change(folder.handle.as_fd(), MADE.as_bytes())?;
+        let record = Record::Target { inode: rustix::fs::fstat(&made)?.st_ino };
+        let mut journal = Journal::open(folder.handle.as_fd(), folder.read.length)?;
+        journal.record(&record).and_then(|()| journal.sync())?;
+        folder.read.length += record.line().len() as u64;
+        move_entry(folder.handle.as_fd(), MADE.as_bytes(), CWD, path.as_os_str().as_bytes())?;
+        Ok(made)
+    };
+    let put = put();
+    put.inspect_err(|_| {
+        let _ = rustix::fs::unlinkat(&folder.handle, MADE, AtFlags::REMOVEDIR);
+    })
 }
 
 /// Notes that everything was undone, and removes the folder unless something lies aside.

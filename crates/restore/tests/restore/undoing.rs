@@ -454,6 +454,34 @@ fn a_folder_whose_journal_is_of_a_target_that_lies_elsewhere_is_refused() {
     assert_eq!(says(above.join("sub").to_str().unwrap()), Ok(above.join("sub")));
 }
 
+#[test]
+fn where_the_target_is_gone_an_undo_that_had_problems_can_be_run_again() {
+    for was_killed in [false, true] {
+        let place = Place::new();
+        let (root, target) = (root(&place), place.path("target"));
+        fs::create_dir(&target).unwrap();
+        for name in ["changed", "mine"] {
+            fs::write(target.join(name), format!("old {name}")).unwrap();
+        }
+        let before = see(&target);
+        let path = kopia_restore::restore(&root, &target, &options(true)).unwrap().kept_in.unwrap();
+        fs::remove_dir_all(&target).unwrap();
+        if was_killed {
+            // Before the target that it had made got to its place.
+            fs::create_dir(path.join("target")).unwrap();
+        }
+        let name = names(&path.join("kept")).into_iter().find(|name| name.ends_with("-mine")).unwrap();
+        let (kept, lost) = (path.join("kept").join(name), place.path("lost"));
+        fs::rename(&kept, &lost).unwrap();
+        let undone = KeptFolder::open(&path).unwrap().undo().unwrap();
+        assert_eq!((undone.problem_count, &*undone.problems[0].path), (1, "mine"));
+        assert_eq!(names(&target), ["changed"]);
+        fs::rename(&lost, &kept).unwrap();
+        undo(KeptFolder::open(&path).unwrap());
+        assert_eq!(see(&target), before);
+    }
+}
+
 /// There every folder is shown alike.
 #[test]
 fn where_no_mode_can_be_set_a_folder_that_is_shown_as_open_is_used() {
