@@ -198,10 +198,14 @@ fn finish(folder: KeptFolder, mut undone: Undone) -> Result<Undone> {
     if undone.problem_count > 0 {
         return Ok(undone);
     }
-    if folder.read.header.new {
-        // Unless somebody has put something there.
-        let _ = rustix::fs::rmdir(folder.target());
-    }
+    let remove_new = || {
+        if folder.read.header.new {
+            // Unless somebody has put something there.
+            let _ = rustix::fs::rmdir(folder.target());
+        }
+    };
+    // As long as the journal says that it goes.
+    remove_new();
     if has_aside {
         let note = || -> io::Result<()> {
             let mut journal = Journal::open(folder.handle.as_fd(), folder.read.length)?;
@@ -212,6 +216,8 @@ fn finish(folder: KeptFolder, mut undone: Undone) -> Result<Undone> {
         let _ = rustix::fs::unlinkat(&folder.handle, KEPT, AtFlags::REMOVEDIR);
     } else {
         remove_empty(folder.parent.as_fd(), &folder.name, folder.handle.as_fd());
+        // For a single file, the folder lies in it.
+        remove_new();
     }
     Ok(undone)
 }

@@ -358,6 +358,19 @@ fn a_target_that_the_restore_made_is_gone_again() {
 }
 
 #[test]
+fn a_target_that_the_restore_of_a_single_file_made_is_gone_again() {
+    let place = Place::new();
+    let (file, target) = (root(&place).at("changed").unwrap(), place.path("target"));
+    let restore = || kept(&kopia_restore::restore(&file, target.join(""), &options(false)).unwrap());
+    undo(restore());
+    assert!(!target.exists());
+    let folder = restore();
+    fs::write(target.join("mine"), "newer").unwrap();
+    undo(folder);
+    assert_eq!(names(&target), ["mine"]);
+}
+
+#[test]
 fn a_single_file_is_kept_beside_it() {
     let place = Place::new();
     let (root, target) = (root(&place), place.path("target"));
