@@ -253,15 +253,18 @@ fn run(plan: &Plan, target: &Path, observer: &dyn Observer) -> Result<Outcome> {
         drop((shared, lock));
         return Ok(tally.finish());
     }
-    put_in_place(entry, &shared, &merge).inspect_err(|_| settle())??;
+    let removed = put_in_place(entry, &shared, &merge).inspect_err(|_| settle())?;
     drop(shared);
+    // Else the next restore of the same would go on in it, and an undo take back both.
+    let kept_in = keeping.and_then(Keeping::finish);
+    removed?;
     if *is_guessed {
         let name = target.name.as_deref().unwrap_or_default();
         tally.note(&String::from_utf8_lossy(name), Attribute::Guessed);
     }
     let mut outcome = tally.finish();
     outcome.already_finished = already_finished;
-    outcome.kept_in = keeping.and_then(Keeping::finish);
+    outcome.kept_in = kept_in;
     Ok(outcome)
 }
 

@@ -150,7 +150,7 @@ fn run_one(
     metrics.note(|known| known.progress = Some(progress.standing(restored.is_ok())));
     let reported = progress.finish();
     if restored.is_err() && (args.keep_replaced || args.in_original_place) {
-        home::note_unfinished(session, target);
+        home::note_unfinished(session, target, start.elapsed());
     }
     let outcome = restored.map_err(|error| match (&error, interrupt.signal()) {
         (restore::Error::Stopped { unfinished }, Some(signal)) => {

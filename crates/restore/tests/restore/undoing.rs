@@ -333,6 +333,41 @@ fn a_restore_that_was_interrupted_goes_on_in_the_same_folder_and_can_be_undone()
     assert_eq!(but_the_target(see(&target)), but_the_target(before));
 }
 
+/// Puts another folder in the place of the unfinished one, once everything is in its place.
+struct Swap(PathBuf);
+
+impl Observer for Swap {
+    fn deleted(&self, _: &str) {
+        let is_unfinished = |name: &String| name.starts_with(".kopia-rs-restore-");
+        let unfinished = self.0.join(names(&self.0).into_iter().find(is_unfinished).unwrap());
+        fs::rename(&unfinished, self.0.with_extension("away")).unwrap();
+        fs::create_dir(&unfinished).unwrap();
+    }
+}
+
+#[test]
+fn a_restore_that_fails_only_to_remove_its_unfinished_folder_is_undone_by_itself() {
+    let place = Place::new();
+    let (root, target) = (root(&place), place.path("target"));
+    fs::create_dir(&target).unwrap();
+    for name in ["changed", "mine"] {
+        fs::write(target.join(name), format!("old {name}")).unwrap();
+    }
+    let swap = Swap(target.clone());
+    let restored = kopia_restore::restore_observed(&root, &target, &options(true), &swap);
+    assert!(matches!(restored, Err(Error::Target { .. })), "{restored:?}");
+    assert_eq!(fs::read(target.join("changed")).unwrap(), b"text");
+    let first = find_kept(&target).pop().unwrap();
+    assert_eq!((first.state(), first.kept()), (KeptState::Done, 2));
+    let left = names(&target).into_iter().find(|name| name.starts_with(".kopia-rs-restore-")).unwrap();
+    fs::remove_dir(target.join(left)).unwrap();
+    fs::write(target.join("changed"), "newer").unwrap();
+    let second = kopia_restore::restore(&root, &target, &options(true)).unwrap();
+    assert_ne!(second.kept_in.as_deref(), Some(first.path()));
+    undo(kept(&second));
+    assert_eq!(fs::read(target.join("changed")).unwrap(), b"newer");
+}
+
 #[test]
 fn a_restore_that_changes_nothing_keeps_nothing() {
     let place = Place::new();

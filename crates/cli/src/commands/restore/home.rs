@@ -4,9 +4,10 @@ use std::borrow::Cow;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Component, Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use kopia_rs::diagnosis::Class;
-use kopia_rs::restore::{self, Action, Change, KeptState, Preview, find_kept};
+use kopia_rs::restore::{self, Action, Change, KeptFolder, KeptState, Preview, find_kept};
 use kopia_rs::select::Selection;
 use kopia_rs::{Entry, EntryKind};
 
@@ -161,11 +162,19 @@ impl Lines {
     }
 }
 
-/// Says where lies what was replaced so far, after a restore that did not come to its end.
-pub(super) fn note_unfinished(session: &Session, target: &Path) {
+/// Says where lies what was replaced so far, after a restore that failed after so long.
+pub(super) fn note_unfinished(session: &Session, target: &Path, took: Duration) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let began = i64::try_from(now.saturating_sub(took).as_secs()).unwrap_or(i64::MAX);
     let of = fs::canonicalize(target).unwrap_or_else(|_| target.into());
     let kept = find_kept(target).into_iter().find(|folder| folder.target() == of);
-    if let Some(folder) = kept.filter(|folder| folder.state() == KeptState::Unfinished) {
+    // It is done if nothing failed but the removal of the unfinished folder.
+    let is_of_this = |folder: &KeptFolder| match folder.state() {
+        KeptState::Unfinished => true,
+        KeptState::Done => folder.began().seconds() >= began,
+        _ => false,
+    };
+    if let Some(folder) = kept.filter(is_of_this) {
         let path = folder.path().display().to_string();
         session.note(&format!("what was replaced is kept: `kopia-rs undo {path}` puts it back"));
     }
