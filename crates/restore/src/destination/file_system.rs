@@ -1,8 +1,8 @@
-//! The file systems of which is known what they make of names and sizes.
+//! The file systems of which is known what they make of names, sizes and inode numbers.
 
 use std::os::fd::BorrowedFd;
 
-/// A kind of file system, as far as names and sizes go.
+/// A kind of file system, as far as these go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FileSystem {
     Fat,
@@ -36,6 +36,13 @@ impl FileSystem {
         }
     }
 
+    /// Returns whether an entry keeps its inode number, and the time at which it was changed is another one than
+    /// that of its modification. FAT and exFAT have neither once it was read anew, and of what a program or
+    /// another system hands on nobody knows.
+    fn is_posix(self) -> bool {
+        !self.is_fat() && self != Self::Foreign
+    }
+
     pub(super) fn is_fat(self) -> bool {
         matches!(self, Self::Fat | Self::ExFat)
     }
@@ -44,6 +51,11 @@ impl FileSystem {
     pub(super) fn largest_file(self) -> Option<u64> {
         (self == Self::Fat).then_some(u64::from(u32::MAX))
     }
+}
+
+/// Returns whether inode numbers last where a directory lies, and times of change are what they say.
+pub(crate) fn is_posix(directory: BorrowedFd<'_>) -> bool {
+    FileSystem::of(directory).is_posix()
 }
 
 #[cfg(test)]
@@ -67,6 +79,7 @@ mod tests {
         ] {
             numbers.iter().for_each(|number| assert_eq!(FileSystem::of_number(*number), kind, "{number:x}"));
             assert_eq!(kind.is_fat(), matches!(kind, Fat | ExFat));
+            assert_eq!(kind.is_posix(), !matches!(kind, Fat | ExFat | Foreign));
             assert_eq!(kind.largest_file(), (kind == Fat).then_some(4_294_967_295));
         }
     }

@@ -17,7 +17,7 @@ use super::record::Record;
 use super::undo::{self, Undone};
 use super::{KEPT, PREFIX};
 use crate::destination::remove::remove_tree;
-use crate::destination::{Identity, open_directory};
+use crate::destination::{Identity, is_posix, open_directory};
 use crate::{Error, Result};
 
 /// A folder that keeps what a restore replaced and deleted.
@@ -143,6 +143,9 @@ impl KeptFolder {
     /// What was changed after the restore is put aside, and named. Where nothing is, the folder is gone after
     /// that. An undo that was interrupted can be run again.
     ///
+    /// On FAT, exFAT and FUSE, inode numbers may be others once the file system was mounted again. Files are known
+    /// by their sizes and times then, and directories that the restore made are put aside as a whole.
+    ///
     /// # Errors
     /// [`Error::Busy`] if the restore is still running, [`Error::Target`] if the target is another directory by
     /// now or nothing can be done in it. What concerns single entries is in [`Undone::problems`].
@@ -153,7 +156,7 @@ impl KeptFolder {
             let source = io::Error::other("nothing of what was replaced is kept any more");
             return Err(error(&self.path, "cannot be undone", source));
         }
-        undo::run(self)
+        undo::run(self, is_posix)
     }
 
     /// Deletes what is kept, which then cannot be put back any more; also what was put aside.

@@ -23,7 +23,7 @@ use super::{KEPT, PREFIX};
 use crate::destination::directory::Directory;
 use crate::destination::mounts::is_mounted;
 use crate::destination::target::Target;
-use crate::destination::{open_directory, open_to_change};
+use crate::destination::{is_posix, open_directory, open_to_change};
 use crate::{Result, lock};
 
 /// The longest part of a name that is kept, in bytes.
@@ -116,7 +116,8 @@ impl Keeping {
                     continue;
                 };
                 let header = &folder.read.header;
-                let is_there = header.inode == stat.st_ino && header.path == path.as_os_str().as_bytes();
+                let is_target = header.inode == stat.st_ino || !is_posix(target.directory.as_fd());
+                let is_there = is_target && header.path == path.as_os_str().as_bytes();
                 let is_same = is_there && header.key == key;
                 if is_same && folder.state() == KeptState::Unfinished {
                     return Self::go_on(folder);

@@ -1,6 +1,7 @@
 //! Goes through a journal from its end to its beginning, and puts everything back.
 
 mod attributes;
+mod span;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -8,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Mode, Stat, StatxFlags};
+use rustix::fs::{AtFlags, CWD, Mode, Stat};
 use rustix::io::Errno;
 
 use super::aside::{Aside, move_entry};
@@ -24,6 +25,7 @@ use crate::outcome::{KEPT as MOST_PROBLEMS, Unset};
 use crate::reason::Operation;
 use crate::{Error, Notes, Problem, Reason, Result};
 use attributes::times;
+use span::Span;
 
 /// What an undo did.
 #[derive(Debug, Default)]
@@ -54,6 +56,8 @@ pub struct Undone {
 struct Undo<'a> {
     target: OwnedFd,
     device: u64,
+    /// Whether inode numbers last, and times of change are what they say.
+    is_posix: bool,
     store: OwnedFd,
     aside: Aside<'a>,
     undone: Undone,
@@ -71,11 +75,11 @@ struct Undo<'a> {
     unset: BTreeMap<Vec<u8>, Unset>,
 }
 
-/// Undoes all that a journal says.
-pub(super) fn run(mut folder: KeptFolder) -> Result<Undone> {
+/// Undoes all that a journal says. Whether inode numbers last is asked of the target.
+pub(super) fn run(mut folder: KeptFolder, is_posix: fn(BorrowedFd<'_>) -> bool) -> Result<Undone> {
     let path = folder.target();
     let failed = |source: io::Error| error(&path, "cannot be put back as it was", source);
-    let Some(target) = open_target(&mut folder).map_err(failed)? else {
+    let Some(target) = open_target(&mut folder, is_posix).map_err(failed)? else {
         // The restore had made it, and it is gone.
         return finish(folder, Undone::default());
     };
@@ -91,9 +95,11 @@ pub(super) fn run(mut folder: KeptFolder) -> Result<Undone> {
     if !again {
         note_begun(&mut folder);
     }
+    let is_posix = is_posix(target.as_fd());
     let mut undo = Undo {
         target,
         device,
+        is_posix,
         store,
         aside: Aside::new(folder.handle.as_fd()),
         undone: Undone::default(),
@@ -157,10 +163,12 @@ fn note_begun(folder: &mut KeptFolder) {
 }
 
 /// Opens the target, which is made if it is gone; nothing if the restore had made it.
-fn open_target(folder: &mut KeptFolder) -> io::Result<Option<OwnedFd>> {
+fn open_target(folder: &mut KeptFolder, is_posix: fn(BorrowedFd<'_>) -> bool) -> io::Result<Option<OwnedFd>> {
     let (path, known) = (folder.target(), [Some(folder.read.header.inode), folder.read.made]);
     match rustix::fs::open(&path, DIRECTORY, Mode::empty()) {
         Ok(target) if known.contains(&Some(rustix::fs::fstat(&target)?.st_ino)) => Ok(Some(target)),
+        // Its number may be another one by now.
+        Ok(target) if !is_posix(target.as_fd()) => Ok(Some(target)),
         Ok(_) => Err(io::Error::other("it is another folder than the one that was restored to")),
         Err(Errno::NOENT) if folder.read.header.new => Ok(None),
         Err(Errno::NOENT) => make_target(folder, &path).map(Some),
@@ -241,11 +249,10 @@ impl Undo<'_> {
                 Some(_) => {}
             }
         }
-        if stat.st_ino != put.inode {
-            self.aside.put(parent.as_fd(), name, &put.path)
-        } else if is_directory(&stat) {
+        if is_directory(&stat) && stat.st_ino == put.inode {
             self.remove_directory(parent.as_fd(), name, put)
-        } else if !is_unchanged(&stat, put) {
+        } else if is_directory(&stat) || !self.is_same(&stat, put.inode) || !is_unchanged(&stat, put) {
+            // Of a directory nothing but its number says that it is the restore's.
             self.aside.put(parent.as_fd(), name, &put.path)
         } else {
             rustix::fs::unlinkat(&parent, name, AtFlags::empty())?;
@@ -257,16 +264,22 @@ impl Undo<'_> {
     /// Returns whether what is there is what the restore put there. Once an undo has removed that, something
     /// newer may have got its inode.
     fn is_put(&self, stat: &Stat, put: &Put) -> bool {
-        stat.st_ino == put.inode && (!self.again || is_directory(stat) || is_unchanged(stat, put))
+        let tells = self.is_posix && !self.again;
+        self.is_same(stat, put.inode) && (tells || is_directory(stat) || is_unchanged(stat, put))
+    }
+
+    /// Returns whether something is what had this inode number, as far as that is known.
+    fn is_same(&self, stat: &Stat, inode: u64) -> bool {
+        stat.st_ino == inode || !self.is_posix
     }
 
     /// Removes a directory that the restore made; what was changed in it since is put aside.
     fn remove_directory(&mut self, parent: BorrowedFd<'_>, name: &[u8], put: &Put) -> io::Result<()> {
         let aside = &mut self.aside;
         let above = &put.path[..put.path.len() - name.len()];
-        let born = born(parent, name);
+        let span = Span::of(parent, name, put.clock, self.is_posix);
         let mut is_aside = |parent: BorrowedFd<'_>, name: &[u8], stat: &Stat, path: &[u8]| {
-            let is_changed = !is_of_restore(Moment::changed(stat), born, put.clock);
+            let is_changed = !span.has(parent, name, stat);
             if is_changed {
                 aside.put(parent, name, &[above, path].concat())?;
             }
@@ -378,21 +391,6 @@ impl Undo<'_> {
     }
 }
 
-/// Returns when a directory was made, where the file system states that.
-fn born(parent: BorrowedFd<'_>, name: &[u8]) -> Option<Moment> {
-    let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
-    let found = rustix::fs::statx(parent, name, flags, StatxFlags::BTIME).ok()?;
-    let time = found.stx_btime;
-    (found.stx_mask & StatxFlags::BTIME.bits() != 0).then_some(Moment(time.tv_sec, time.tv_nsec))
-}
-
-/// Returns whether something in a directory that the restore made was changed last by the restore: after that
-/// directory was made, and before the restore noted what it was about to move. A clock that was set back since
-/// gives what is newer a time before both.
-fn is_of_restore(changed: Moment, born: Option<Moment>, noted: Moment) -> bool {
-    changed <= noted && born.is_none_or(|born| changed >= born)
-}
-
 fn not_kept() -> io::Error {
     io::Error::new(io::ErrorKind::NotFound, "what was there is not kept any more")
 }
@@ -404,33 +402,66 @@ fn is_unchanged(stat: &Stat, put: &Put) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::File;
+    use std::fs;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+    use kopia_testkit::writer::RepositoryWriter;
+    use serde_json::json;
 
     use super::*;
+    use crate::Options;
+    use crate::testing::root_of;
 
     #[test]
-    fn what_has_a_time_before_its_directory_was_made_is_newer_by_a_clock_that_was_set_back() {
-        let (born, noted) = (Moment(100, 5), Moment(200, 5));
-        for (changed, expected) in [
-            (Moment(100, 4), false),
-            (born, true),
-            (Moment(150, 0), true),
-            (noted, true),
-            (Moment(200, 6), false),
-        ] {
-            assert_eq!(is_of_restore(changed, Some(born), noted), expected, "{changed:?}");
-        }
-        assert!(is_of_restore(Moment(1, 0), None, noted), "nobody knows when it was made");
-    }
-
-    #[test]
-    fn a_directory_is_as_old_as_what_is_made_in_it_at_least() {
+    fn where_inode_numbers_do_not_last_files_are_known_by_size_and_time() {
         let place = tempfile::tempdir().unwrap();
-        std::fs::create_dir(place.path().join("made")).unwrap();
-        std::fs::write(place.path().join("made/file"), b"").unwrap();
-        let parent = File::open(place.path()).unwrap();
-        let Some(born) = born(parent.as_fd(), b"made") else { return };
-        let file = look(parent.as_fd(), "made/file").unwrap().unwrap();
-        assert!(born <= Moment::changed(&file) && born.0 > 1_600_000_000, "{born:?}");
+        let target = place.path().join("target");
+        let at = |name: &str| target.join(name);
+        fs::create_dir(&target).unwrap();
+        for (name, text) in [("changed", "old"), ("mode", "text")] {
+            fs::write(at(name), text).unwrap();
+            fs::set_permissions(at(name), fs::Permissions::from_mode(0o600)).unwrap();
+        }
+        let mut writer = RepositoryWriter::new();
+        let text = writer.file(b"text");
+        let file = |name: &str| {
+            json!({"name": name, "type": "f", "mode": "0644", "size": 4, "mtime": "2020-01-02T03:04:05Z",
+                "obj": text})
+        };
+        let inner = writer.directory(&[file("x")]);
+        let made = json!({"name": "made", "type": "d", "mode": "0755", "obj": inner});
+        let root = root_of(writer, &[file("changed"), made, file("mode"), file("new"), file("newer")]);
+        let options = Options { keep_replaced: true, root_attributes: false, ..Options::default() };
+        let path = crate::restore(&root, &target, &options).unwrap().kept_in.unwrap();
+        fs::write(at("newer"), "newer").unwrap();
+        // As if it had been mounted again.
+        let journal = path.join("journal");
+        let renumbered = |line: &str| {
+            let mut words: Vec<_> = line.split(' ').map(str::to_owned).collect();
+            let inode = match &*words[0] {
+                "kopia-rs-undo" => 2,
+                "put" | "attr" => 1,
+                _ => 0,
+            };
+            if inode > 0 {
+                words[inode] = (words[inode].parse::<u64>().unwrap() + 1_000_000_000).to_string();
+            }
+            words.join(" ") + "\n"
+        };
+        let lines: String = fs::read_to_string(&journal).unwrap().lines().map(renumbered).collect();
+        assert!(lines.contains("\nattr ") && lines.contains("\nput "), "{lines}");
+        fs::write(&journal, lines).unwrap();
+        let open = || KeptFolder::open(&path).unwrap();
+        assert!(run(open(), |_| true).is_err(), "it is another folder");
+        let mut undone = run(open(), |_| false).unwrap();
+        assert_eq!((undone.problem_count, undone.changed_since), (0, 0), "{undone:?}");
+        undone.aside_paths.sort();
+        assert_eq!(undone.aside_paths, ["made", "newer"]);
+        let mode = |name: &str| fs::metadata(at(name)).unwrap().mode() & 0o7777;
+        assert_eq!(
+            (fs::read(at("changed")).unwrap(), mode("changed"), mode("mode")),
+            (b"old".to_vec(), 0o600, 0o600)
+        );
+        assert_eq!(fs::read_dir(&target).unwrap().count(), 2);
     }
 }

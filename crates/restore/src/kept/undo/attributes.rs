@@ -225,7 +225,7 @@ impl Undo<'_> {
         let stat = subject.stat()?;
         let modified = Moment::modified(&stat);
         let is_others = stat.st_uid != found.uid && !is_symlink(&stat);
-        if stat.st_ino != inode || is_others || modified != then && modified != found.modified {
+        if !self.is_same(&stat, inode) || is_others || modified != then && modified != found.modified {
             self.undone.changed_since += 1;
             return Ok(());
         }
