@@ -754,7 +754,7 @@ fn what_the_target_cannot_hold_is_foreseen() {
         let findings = json["findings"].as_array().expect("a list");
         let finding = findings.iter().find(|finding| finding["kind"] == "unfitEntries").expect("found");
         assert_eq!((&finding["entries"], &finding["more"]), (&json!(1), &json!(false)));
-        assert_eq!((&finding["weight"], &finding["class"]), (&json!("problem"), &json!("unsupported")));
+        assert_eq!((&finding["weight"], &finding["class"]), (&json!("problem"), &json!("Unsupported")));
         assert!(finding["example"].as_str().is_some_and(|example| example.starts_with(&why)), "{finding}");
         assert!(line(&ran, "error: ").contains(&format!("1 entry of the snapshot, such as {why}")));
         assert_eq!(target.exists(), is_there);

@@ -226,7 +226,7 @@ fn names_that_windows_takes_for_something_else_are_noted_in_a_zip() {
     let ran = export("x.zip").exits(3).says(&["note: 1 name has \\ or :", "would lead out of the folder"]);
     let problem = &ran.json()["problems"][0];
     assert_eq!((&problem["path"], &problem["reason"]), (&json!("..\\x"), &json!("leads_out")));
-    assert_eq!((&ran.json()["foreignNames"], &problem["class"]), (&json!(1), &json!("unsupported")));
+    assert_eq!((&ran.json()["foreignNames"], &problem["class"]), (&json!(1), &json!("Unsupported")));
     let ran = export("x.tar").exits(0);
     assert_eq!((&ran.json()["foreignNames"], &ran.json()["files"]), (&json!(0), &json!(2)));
 }
