@@ -135,7 +135,9 @@ pub enum Existing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Durability {
-    /// Nothing, as `cp`, `tar` and kopia do: the system writes when it likes.
+    /// Nothing, as `cp`, `tar` and kopia do: the system writes when it likes. Only a large file that the target
+    /// has is forced there before it gets another time, if it is changed in place or kept: some of its bytes
+    /// might be older ones after a power cut.
     #[default]
     None,
     /// The target's file system, once, after everything is written and before anything gets its final name.

@@ -2,6 +2,7 @@
 
 mod copies;
 mod finish;
+mod on_disk;
 mod pieces;
 
 pub(super) use copies::Copies;

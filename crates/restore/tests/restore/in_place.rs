@@ -145,11 +145,37 @@ fn a_file_has_its_time_only_once_its_bytes_are_on_disk() {
     assert!(ended.is_err(), "{ended:?}");
     let path = place.path("target/large");
     assert_ne!(fs::metadata(&path).unwrap().mtime(), 1_577_934_245);
-    // What is right as it is need not be forced there.
+    // The next run finds all bytes right in the system's memory, and they are no more on disk.
+    let again = |options: &Options| kopia_restore::restore(&root, place.path("target"), options);
     let mut options = Options::default();
     options.in_place = true;
-    let outcome =
-        refusing(&failing, || kopia_restore::restore(&root, place.path("target"), &options).unwrap());
-    assert!(outcome.is_none_or(|outcome| outcome.kept == 1 && outcome.problem_count == 0));
+    for errno in [Errno::IO, Errno::NOSPC] {
+        let ended = refusing(&[(Call::Fsync, Some(errno))], || again(&options)).unwrap();
+        assert!(ended.is_err(), "{errno}: {ended:?}");
+        assert!(fs::read(&path).unwrap() == large());
+        assert_ne!(fs::metadata(&path).unwrap().mtime(), 1_577_934_245, "{errno}");
+    }
+    let outcome = again(&options).unwrap();
+    assert_eq!((outcome.kept, outcome.problem_count), (1, 0));
     assert_eq!(fs::metadata(&path).unwrap().mtime(), 1_577_934_245);
+    // What has its time is on disk.
+    let outcome = refusing(&failing, || again(&options)).unwrap().unwrap();
+    assert_eq!((outcome.kept, outcome.problem_count), (1, 0));
+}
+
+/// As above, by a run that changes nothing in place.
+#[test]
+fn a_file_that_cannot_be_forced_to_disk_is_replaced_instead_of_kept() {
+    let place = Place::new();
+    let root = place.finish("repo", writer());
+    fs::create_dir(place.path("target")).unwrap();
+    let path = place.path("target/large");
+    fs::write(&path, large()).unwrap();
+    let failing = [(Call::Fsync, Some(Errno::IO))];
+    let Some(outcome) = refusing(&failing, || place.restore(&root, "target")) else { return };
+    assert_eq!((outcome.files, outcome.kept, outcome.problem_count), (1, 0, 0));
+    assert!(fs::read(&path).unwrap() == large());
+    // What has its time is on disk.
+    let outcome = refusing(&failing, || place.restore(&root, "target")).unwrap();
+    assert_eq!((outcome.kept, outcome.problem_count), (1, 0));
 }

@@ -9,7 +9,6 @@ use std::sync::atomic::Ordering;
 use kopia_repository::Defect;
 use kopia_repository::object::Extent;
 use rustix::fs::AtFlags;
-use rustix::io::Errno;
 
 use crate::decide::existing::Candidates;
 use crate::destination::compare::size;
@@ -176,14 +175,13 @@ impl Worker<'_> {
                     return Ok(None);
                 }
                 let cut = cut(&filled, there)?;
-                if !unchanged || cut {
-                    // File systems may have the time on disk before bytes that replace others. After a power cut
-                    // the file would have old pieces, and look right.
-                    match rustix::fs::fdatasync(&filled) {
-                        // Nothing can be forced to disk there.
-                        Ok(()) | Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
-                        Err(errno) => return Err(io::Error::from(errno).into()),
+                let is_changed = !unchanged || cut || file.found.mixed;
+                if let Err(error) = self.bytes_to_disk(&filled, &entry.attributes, is_changed) {
+                    // Tried once more by this run, it might be compared with what was not written.
+                    if is_fatal(&error) {
+                        self.entry_failed(entry, handles::copy(&error));
                     }
+                    return Err(error.into());
                 }
                 let unset = self.metadata.correct_file(filled.as_fd(), &entry.attributes)?;
                 self.end_filled(entry, filled, unset)?;
@@ -229,6 +227,10 @@ impl Worker<'_> {
         let wanted = &entry.attributes;
         let Ok(stat) = rustix::fs::fstat(old) else { return false };
         if u64::try_from(stat.st_size) != Ok(length) || !self.metadata.may_keep(&stat, wanted) {
+            return false;
+        }
+        // What was changed in place before may not be on disk. A new file has what was compared.
+        if self.bytes_to_disk(old, wanted, false).is_err() {
             return false;
         }
         if self.correct_later(entry, &stat) {
