@@ -234,7 +234,9 @@ impl<'a> Planner<'a> {
     ///
     /// # Errors
     /// What the system says of something that is there: what it has is not known, so nothing can be planned. That
-    /// ends the restore if it would hit every entry, or if shards have staged what it has: it would be lost.
+    /// ends the restore if it would hit every entry, or if what is staged would be lost: what shards have written
+    /// there, or all that an earlier run has written into the directory that is moved as a whole and that it lies
+    /// in. It must not get to its place with that, as nobody has compared it.
     fn look_at(&mut self, directory: &Arc<Directory>) -> io::Result<There> {
         let is_root = directory.parent.is_none();
         let existing = self.existing(directory).inspect_err(|error| {
@@ -242,9 +244,9 @@ impl<'a> Planner<'a> {
                 self.context.give_up(Side::Target, directory, b"", (UNSEEN, error));
             }
         })?;
-        let is_finish = self.context.options.is_finish();
+        let loses_more = directory.kind == DirectoryKind::Inner || self.context.options.is_finish();
         let left = self.left(directory).inspect_err(|error| {
-            if is_root || is_finish || is_fatal(error) {
+            if is_root || loses_more || is_fatal(error) {
                 self.context.give_up(Side::Staging, directory, b"", (UNSEEN, error));
             }
         })?;
@@ -294,19 +296,11 @@ impl<'a> Planner<'a> {
         Some(self.staged.as_mut()?.open(directory))
     }
 
-    /// Reports a directory that cannot be looked at, with all below it. What is staged of it must not get to its
-    /// place with a directory that is moved there as a whole, so that one is lost.
+    /// Reports a directory that cannot be looked at, with all below it, unless that has ended the restore.
     fn unseen(&self, directory: &Arc<Directory>, error: io::Error) {
         directory.set_unseen();
-        // Then it may not even have been opened up.
-        if self.context.stopped() {
-            return;
-        }
-        let moved = directory.ancestors().find(|above| above.kind != DirectoryKind::Inner);
-        let lost = moved.unwrap_or(directory);
-        if Arc::ptr_eq(lost, directory) || !lost.is_unseen() {
-            lost.set_unseen();
-            self.context.tally.lost(lost.path_of(""), Reason::from(error), lost.below);
+        if !self.context.stopped() {
+            self.context.tally.lost(directory.path_of(""), Reason::from(error), directory.below);
         }
     }
 

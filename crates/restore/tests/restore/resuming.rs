@@ -273,11 +273,10 @@ fn a_staged_folder_that_cannot_be_opened_is_its_own_problem() {
     }
     let place = Place::new();
     let root = root(&place);
-    let left = staging(&place, &root);
-    let inner = left.join("d/inner");
-    fs::create_dir_all(&inner).unwrap();
-    fs::write(inner.join("small"), b"wrong").unwrap();
-    let set = |mode| fs::set_permissions(&inner, fs::Permissions::from_mode(mode)).unwrap();
+    let d = staging(&place, &root).join("d");
+    fs::create_dir_all(d.join("inner")).unwrap();
+    fs::write(d.join("inner/small"), b"wrong").unwrap();
+    let set = |mode| fs::set_permissions(&d, fs::Permissions::from_mode(mode)).unwrap();
     set(0o000);
     let refused = [Call::Chmod, Call::Chown].map(|call| (call, Some(Errno::PERM)));
     let ended =
@@ -293,6 +292,36 @@ fn a_staged_folder_that_cannot_be_opened_is_its_own_problem() {
     set(0o700);
     assert_eq!(place.restore(&root, "target").problem_count, 0);
     assert_as_fresh(&place, &root);
+}
+
+/// What is staged beside it, be it in the folder that both lie in, may be all but the last of many hours.
+#[test]
+fn a_folder_in_a_staged_one_that_cannot_be_opened_costs_nothing_that_is_staged() {
+    let test = "resuming::a_folder_in_a_staged_one_that_cannot_be_opened_costs_nothing_that_is_staged";
+    if rustix::process::geteuid().is_root() && !with_capabilities("-all", test) {
+        return;
+    }
+    let place = Place::new();
+    let root = root(&place);
+    let left = staging(&place, &root);
+    let inner = left.join("d/inner");
+    fs::create_dir_all(&inner).unwrap();
+    fs::write(inner.join("small"), b"wrong").unwrap();
+    symlink("hello", left.join("d/l")).unwrap();
+    fs::write(left.join("large"), large()).unwrap();
+    let set = |inner: &PathBuf, mode| fs::set_permissions(inner, fs::Permissions::from_mode(mode)).unwrap();
+    set(&inner, 0o000);
+    let refused = [Call::Chmod, Call::Chown].map(|call| (call, Some(Errno::PERM)));
+    let ended =
+        refusing(&refused, || kopia_restore::restore(&root, place.path("target"), &Options::default()));
+    let Some(ended) = ended else { return set(&inner, 0o700) };
+    let Err(Error::Target { path, what, unfinished, .. }) = &ended else { panic!("{ended:?}") };
+    assert_eq!((path, *what, unfinished.as_ref()), (&inner, "cannot be looked at", Some(&left)));
+    assert!(left.join("large").exists() && left.join("d/l").is_symlink(), "all that is staged stays");
+    set(&inner, 0o700);
+    let outcome = place.restore(&root, "target");
+    assert!(outcome.resumed && outcome.problem_count == 0, "{:?}", problems(&outcome));
+    assert_as_fresh(&place, &root);
 
     // What shards wrote would be lost, so nothing is finished, and what is in the way is named.
     let target = place.path("sharded");
@@ -301,12 +330,11 @@ fn a_staged_folder_that_cannot_be_opened_is_its_own_problem() {
     kopia_restore::restore(&root, &target, &options).unwrap();
     options.portion = Portion::Finish(1);
     let inner = target.join(format!(".kopia-rs-restore-{}", root.object())).join("d/inner");
-    let set = |mode| fs::set_permissions(&inner, fs::Permissions::from_mode(mode)).unwrap();
-    set(0o000);
+    set(&inner, 0o000);
     let ended = refusing(&refused, || kopia_restore::restore(&root, &target, &options));
     let Some(Err(Error::Target { path, what, .. })) = &ended else { panic!("{ended:?}") };
     assert_eq!((path, *what), (&inner, "cannot be looked at"));
-    set(0o700);
+    set(&inner, 0o700);
     assert_eq!(kopia_restore::restore(&root, &target, &options).unwrap().problem_count, 0);
     assert_same(&place.path("fresh"), &target);
 }
