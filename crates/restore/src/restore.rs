@@ -227,6 +227,10 @@ fn run(plan: &Plan, target: &Path, observer: &dyn Observer) -> Result<Outcome> {
     let mut shared = shared.inspect_err(|_| settle())?;
     shared.kept = keeping.as_ref();
     let shared = shared;
+    // Others may write in the target of shards.
+    if options.portion == Portion::Whole && !target.settle_time() {
+        pending::note_target(&target, &staging);
+    }
     target.set_usual_mode(shared.defaults.directory_mode());
     if options.portion == Portion::Whole && staging.is_left() {
         tally.resumed();
@@ -352,6 +356,10 @@ fn begin(entry: &Entry, target: &Target, options: &Options) -> Result<Begun> {
     let open = || Staging::open(target, entry.object(), options);
     let staging = open().inspect_err(|_| target.remove_new())?;
     target.open_up_if_closed();
+    if options.portion == Portion::Whole {
+        // Once more when all is there that belongs to a restore.
+        target.settle_time();
+    }
     let mut begun = Begun { staging, lock: None, incomplete: Incomplete::default(), already_finished: false };
     match options.portion {
         Portion::Whole => {}
@@ -392,6 +400,7 @@ fn give_up(target: &Target, staging: &Staging) {
     staging.remove_new(target);
     if !staging.is_left() {
         target.settle_mode();
+        target.settle_time();
     }
 }
 

@@ -18,7 +18,7 @@ pub(crate) mod unset;
 
 use std::collections::HashSet;
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use kopia_format::Timestamp;
 use kopia_repository::Entry;
@@ -291,6 +291,13 @@ pub(crate) fn is_newer(wanted: Timestamp, there: &Stat) -> bool {
 /// equal tell nothing where the file system cuts them.
 pub(crate) fn is_overtaken(staged: &Stat, there: &Stat) -> bool {
     !is_directory(staged) && !is_directory(there) && modified(there) > modified(staged)
+}
+
+/// Gives a directory back the time that it had before entries came to it or went; returns whether it has it then.
+pub(crate) fn put_time_back(directory: impl AsFd, had: &Stat) -> bool {
+    let (directory, times) = (directory.as_fd(), set::timestamps(Attributes::found(had).modified));
+    rustix::fs::futimens(directory, &times).is_ok()
+        && rustix::fs::fstat(directory).is_ok_and(|stat| modified(&stat) == modified(had))
 }
 
 /// Returns when something was modified, in seconds and nanoseconds.

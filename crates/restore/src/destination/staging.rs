@@ -126,7 +126,8 @@ impl Staging {
     fn share(target: &Target, name: String) -> Result<Self> {
         let directory = target.directory.as_fd();
         let error = |source: io::Error| target.error("cannot be written", source);
-        match make(target, &name) {
+        let made = make(target, &name);
+        match made {
             // The markers of a directory that is gone stand for nothing; a lock may be another shard's that
             // has just begun.
             Ok(()) => {
@@ -154,7 +155,12 @@ impl Staging {
         if locked == Err(Errno::WOULDBLOCK) || named != Some(Identity::of(&handle).map_err(error)?) {
             return Err(Error::Busy { target: target.path.clone() });
         }
-        Ok(Self::new(handle, name, true))
+        let staging = Self::new(handle, name, true);
+        if made.is_ok() {
+            // Before others find a target that is as new as this.
+            pending::note_target(target, &staging);
+        }
+        Ok(staging)
     }
 
     /// Returns the directory's name in the target.

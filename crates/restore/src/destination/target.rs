@@ -18,6 +18,7 @@ use kopia_repository::Entry;
 use rustix::fs::{Access, AtFlags, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
+use super::metadata::put_time_back;
 use super::outside::is_outside;
 use super::sync_directory;
 use crate::{Error, Result};
@@ -147,6 +148,14 @@ impl Target {
         if let Some(&mode) = self.mode_after.get() {
             let _ = rustix::fs::fchmod(&self.directory, Mode::from_raw_mode(mode));
         }
+    }
+
+    /// Gives a directory that is to get a snapshot's attributes back its time from before the restore: so far,
+    /// only what is unfinished came to it or went. Were the restore killed, it would pass for newer than the
+    /// snapshot's. Returns whether it has that time.
+    pub(crate) fn settle_time(&self) -> bool {
+        let found = self.found.filter(|_| !self.is_new() && self.name.is_none());
+        found.is_none_or(|found| put_time_back(&self.directory, &found))
     }
 
     /// Forces everything that was written to the target's file system to disk.

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use super::Worker;
 use crate::Durability;
 use crate::destination::directory::Directory;
-use crate::destination::metadata::is_overtaken;
+use crate::destination::metadata::{is_overtaken, put_time_back};
 use crate::destination::{is_directory, look};
 use crate::plan::room::Finished;
 
@@ -58,7 +58,11 @@ impl Worker<'_> {
     fn publish_entry(&mut self, directory: &Arc<Directory>, name: &[u8]) -> io::Result<()> {
         let staged = self.handles.open(directory)?;
         let existing = self.in_target.open(self.shared.target.directory.as_fd(), directory)?;
-        replace(staged.as_fd(), existing.as_fd(), name, self.shared.options.newer)?;
+        let before = rustix::fs::fstat(&*existing)?;
+        let replaced = replace(staged.as_fd(), existing.as_fd(), name, self.shared.options.newer);
+        // The end may be far, and were the restore killed until then, it would pass for newer than the snapshot's.
+        put_time_back(&*existing, &before);
+        replaced?;
         directory.one_published();
         Ok(())
     }

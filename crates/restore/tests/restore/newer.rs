@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use kopia_restore::{Action, Error, Existing, Observer, Options, Reason};
+use kopia_repository::Shard;
+use kopia_restore::{Action, Error, Existing, Observer, Options, Portion, Reason};
 use kopia_testkit::refuse::{Call, refusing};
 use kopia_testkit::writer::RepositoryWriter;
 use rustix::io::Errno;
@@ -268,6 +269,51 @@ fn folders_that_a_plain_restore_changed_do_not_pass_for_newer_ones() {
             assert_eq!((mode(folder), modified), (0o755, then), "{exists}: {}", folder.display());
         }
     }
+}
+
+/// Making the unfinished folder changes the target, long before anything gets its name.
+#[test]
+fn a_target_that_a_plain_restore_began_in_does_not_pass_for_a_newer_one() {
+    let time =
+        |later: i64| SystemTime::UNIX_EPOCH + Duration::new(THEN.0, THEN.1.wrapping_add_signed(later as i32));
+    let modified = |path: &Path| fs::metadata(path).unwrap().modified().unwrap();
+    // Where times can be set, and where they cannot.
+    for refused in [false, true] {
+        let place = Place::new();
+        let (root, target) = (root(&place), place.path("target"));
+        fs::create_dir(&target).unwrap();
+        fs::set_permissions(&target, fs::Permissions::from_mode(0o711)).unwrap();
+        set_time(&target, -1);
+        let options = Options::default();
+        let begin = || kopia_restore::restore_observed(&root, &target, &options, &Stopping::default());
+        let refusals = Vec::from_iter(refused.then_some((Call::Utimes, Some(Errno::PERM))));
+        let Some(stopped) = refusing(&refusals, begin) else { return };
+        assert!(matches!(stopped, Err(Error::Stopped { .. })), "{stopped:?}");
+        assert_eq!(modified(&target) == time(-1), !refused);
+        let outcome = kopia_restore::restore(&root, &target, &newer(Existing::Verify)).unwrap();
+        assert_eq!(outcome.problem_count, 0, "{:?}", outcome.problems);
+        assert_eq!((mode(&target), modified(&target)), (0o755, time(0)), "{refused}");
+    }
+}
+
+#[test]
+fn a_target_that_shards_wrote_in_does_not_pass_for_a_newer_one() {
+    let place = Place::new();
+    let (root, target) = (root(&place), place.path("target"));
+    fs::create_dir(&target).unwrap();
+    fs::set_permissions(&target, fs::Permissions::from_mode(0o711)).unwrap();
+    set_time(&target, -1);
+    let mut options = Options::default();
+    for index in 0..2 {
+        options.portion = Portion::Shard(Shard::new(index, 2).unwrap());
+        kopia_restore::restore(&root, &target, &options).unwrap();
+    }
+    let mut options = newer(Existing::Verify);
+    options.portion = Portion::Finish(2);
+    let outcome = kopia_restore::restore(&root, &target, &options).unwrap();
+    assert_eq!(outcome.problem_count, 0, "{:?}", outcome.problems);
+    let time = SystemTime::UNIX_EPOCH + Duration::new(THEN.0, THEN.1);
+    assert_eq!((mode(&target), fs::metadata(&target).unwrap().modified().unwrap()), (0o755, time));
 }
 
 #[test]

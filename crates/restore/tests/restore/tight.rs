@@ -4,9 +4,10 @@
 //! `KOPIA_RS_RANDOM` is the number of rounds.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use kopia_codec::key::KeyDerivation;
 use kopia_restore::{Error, Observer, Options};
@@ -251,6 +252,59 @@ fn a_folder_that_makes_room_has_its_attributes_before_the_end() {
     assert_eq!((outcome.problem_count, outcome.notes.modes), (0, 0), "{:?}", outcome.problems);
     assert_eq!(folders.each_ref().map(mode), [0o311; 2]);
     folders.iter().for_each(|path| fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap());
+}
+
+/// Stops as soon as one of these has other bytes than before.
+struct UntilReplaced([PathBuf; 3]);
+
+impl Observer for UntilReplaced {
+    fn stop(&self) -> bool {
+        self.0.iter().any(|path| fs::read(path).is_ok_and(|bytes| bytes[0] != 9))
+    }
+}
+
+#[test]
+fn folders_that_entries_get_to_before_the_end_do_not_pass_for_newer_ones() {
+    let Some(mount) = tmpfs::mounted() else {
+        let place = Place::new();
+        fs::create_dir(place.path("mount")).unwrap();
+        let test = "tight::folders_that_entries_get_to_before_the_end_do_not_pass_for_newer_ones";
+        return tmpfs::rerun(test, &place.path("mount"));
+    };
+    let place = Place::new();
+    let mut writer = RepositoryWriter::new();
+    let files = [0, 1, 2_u8].map(|number| {
+        let object = writer.file(&[number + 1; 8 * PAGE as usize]);
+        file(&format!("f{number}"), &object, 8 * PAGE as usize)
+    });
+    let inner = writer.directory(&files);
+    let root = folder("data", &writer.directory(&[folder("d", &inner)]));
+    writer.snapshot("app@host:/data", root);
+    let root = place.finish("repo", writer);
+    let target = mount.join("target");
+    let d = target.join("d");
+    fs::create_dir_all(&d).unwrap();
+    let files = ["f0", "f1", "f2"].map(|name| d.join(name));
+    files.iter().for_each(|path| fs::write(path, [9; 8 * PAGE as usize]).unwrap());
+    let earlier = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    for folder in [&d, &target] {
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o711)).unwrap();
+        File::open(folder).unwrap().set_modified(earlier).unwrap();
+    }
+    tmpfs::resize(&mount, tmpfs::used(&mount) + 10 * PAGE);
+    let stopping = UntilReplaced(files);
+    let ended = kopia_restore::restore_observed(&root, &target, &Options::default(), &stopping);
+    assert!(matches!(ended, Err(Error::Stopped { .. })) && stopping.stop(), "{ended:?}");
+    let modified = |path: &PathBuf| fs::metadata(path).unwrap().modified().unwrap();
+    assert_eq!([&d, &target].map(modified), [earlier; 2]);
+    tmpfs::resize(&mount, MUCH);
+    let mut options = Options::default();
+    options.newer = true;
+    let outcome = kopia_restore::restore(&root, &target, &options).unwrap();
+    assert_eq!(outcome.problem_count, 0, "{:?}", outcome.problems);
+    let mode = |path: &PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+    assert_eq!([&d, &target].map(mode), [0o755; 2]);
+    assert!([&d, &target].map(modified).iter().all(|time| *time > earlier));
 }
 
 #[test]

@@ -11,7 +11,10 @@
 //! and it goes last. Each is `MODE UID GID SECONDS NANOSECONDS PATH`, `new PATH` or `made PATH`, and ends in NUL;
 //! of several for one path the last counts. What a directory gets is not noted: the options of the next run may
 //! be others. So a run without `newer` notes as well what it is about to change, before the first entry gets to its
-//! place: it needs no notes itself, but the next may be one with `newer`.
+//! place: it needs no notes itself, but the next may be one with `newer`. What changes before that gets its time
+//! back at once, as a note takes room ([`put_time_back`](crate::destination::metadata::put_time_back)): the target,
+//! when the staging directory is made in it, and directories that entries are moved into because room is short.
+//! Of a target that others may change meanwhile, as shards do, or that takes no times, there is a note.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -52,6 +55,15 @@ pub(crate) struct Pending {
 
 /// How many bytes are added at once.
 const AT_ONCE: usize = 1 << 16;
+
+/// Notes what the target was like before the staging directory was made in it.
+pub(crate) fn note_target(target: &Target, staging: &Staging) {
+    // What is beside a single file keeps what it has.
+    let found = target.found.filter(|_| !target.is_new() && target.name.is_none());
+    if let Some(found) = found {
+        Pending::open(staging).before("", Some(&found), (Leftover::Usable, 0), true);
+    }
+}
 
 /// Notes what directories of the target are like that entries are moved into, or that lose some, and which are
 /// moved there as a whole.
