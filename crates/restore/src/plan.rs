@@ -192,7 +192,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Returns what a directory of the target was like before the first run of this restore changed it, as
-    /// [`Pending::before`] does.
+    /// [`Pending::before`] does. It is noted with others, before anything that is planned is done.
     fn before(
         &mut self,
         path: &str,
@@ -203,7 +203,7 @@ impl<'a> Planner<'a> {
         let destination = self.context.destination.filter(|_| !self.context.options.is_shard());
         let Some(destination) = destination else { return found.copied() };
         let pending = self.pending.get_or_insert_with(|| Pending::open(destination.staging));
-        pending.before(path, found, made, may_mislead)
+        pending.add(path, found, made, may_mislead)
     }
 
     /// Plans everything below a directory.
@@ -401,6 +401,7 @@ impl<'a> Planner<'a> {
         let mut batch = std::mem::take(&mut self.batch);
         batch.schedule(self.context.repository.contents(), self.context.read_at_least);
         self.sync_closed();
+        self.pending.iter_mut().for_each(Pending::write);
         self.context.crew.take(batch);
     }
 }

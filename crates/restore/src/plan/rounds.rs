@@ -11,6 +11,7 @@ use super::items::{Chore, SmallEntry};
 use super::room::Postponed;
 use crate::decide::existing::Candidates;
 use crate::decide::existing::ExistingPolicy;
+use crate::destination::staging::pending::{self, Pending};
 use crate::destination::target::Target;
 use crate::destination::{look, staging};
 use crate::space::{InTurn, Space};
@@ -228,7 +229,21 @@ impl Planner<'_> {
         }
         self.batch.chores.push(Chore::Flush);
         self.drain();
+        self.forget_pending();
         true
+    }
+
+    /// Frees the room that notes take of directories, where only a later run with other options would need them.
+    fn forget_pending(&mut self) {
+        let Options { newer, skip_permissions, chosen, .. } = self.context.options;
+        if let Some(Destination { staging, .. }) = self.context.destination
+            && !newer
+            && !skip_permissions
+            && chosen.is_none()
+        {
+            self.pending = Some(Pending::default());
+            pending::forget(staging);
+        }
     }
 
     fn take_postponed(&self) -> Vec<Postponed> {

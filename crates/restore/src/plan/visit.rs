@@ -232,9 +232,10 @@ impl Planner<'_> {
         let is_closed = |found: &Stat| found.st_mode & 0o700 != 0o700;
         let keeps_some = options.newer || entry.is_implied();
         let mut before = found;
-        if kind != DirectoryKind::Inner && (keeps_some || options.skip_permissions) {
+        // Of one that is opened up no later run could tell, whatever that is to leave.
+        let may_mislead = keeps_some || found.as_ref().is_some_and(is_closed);
+        if kind != DirectoryKind::Inner && (may_mislead || options.skip_permissions) {
             let mode = attributes_of(&self.context, parent, entry, None).mode;
-            let may_mislead = keeps_some || found.as_ref().is_some_and(is_closed);
             let path = parent.path_of(entry.name());
             before = self.before(&path, found.as_ref(), (left, mode), may_mislead);
         }

@@ -341,6 +341,29 @@ fn folders_that_were_opened_up_are_closed_again_however_the_restore_ends() {
     }
 }
 
+/// That a run takes the mode from the snapshot says nothing of the next one.
+#[test]
+fn folders_that_a_plain_restore_opened_up_are_closed_again_by_one_that_leaves_them() {
+    for closed in [0o010, 0o555] {
+        let place = Place::new();
+        let (root, target) = (root(&place), place.path("target"));
+        let sub = target.join("sub");
+        fs::create_dir_all(&sub).unwrap();
+        write(&sub.join("inner"), 0);
+        set_time(&sub, 0);
+        fs::set_permissions(&sub, fs::Permissions::from_mode(closed)).unwrap();
+        let options = Options::default();
+        let stopped = kopia_restore::restore_observed(&root, &target, &options, &Stopping::default());
+        assert!(matches!(stopped, Err(Error::Stopped { .. })), "{stopped:?}");
+        // As if it had been killed instead.
+        fs::set_permissions(&sub, fs::Permissions::from_mode(closed | 0o700)).unwrap();
+        let outcome = kopia_restore::restore(&root, &target, &newer(Existing::Verify)).unwrap();
+        assert_eq!(outcome.problem_count, 0, "{:?}", outcome.problems);
+        assert_eq!(mode(&sub), closed);
+        fs::set_permissions(&sub, fs::Permissions::from_mode(0o700)).unwrap();
+    }
+}
+
 #[test]
 fn a_target_that_was_opened_up_is_closed_again_by_the_run_after_one_that_was_killed() {
     if rustix::process::geteuid().is_root() {

@@ -10,11 +10,12 @@
 //! The notes stand in the file that has the staging directory's own name: no entry of the snapshot may have that,
 //! and it goes last. Each is `MODE UID GID SECONDS NANOSECONDS PATH`, `new PATH` or `made PATH`, and ends in NUL;
 //! of several for one path the last counts. What a directory gets is not noted: the options of the next run may
-//! be others. So a run without `newer` notes as well what it is about to change, before the first entry gets to its
-//! place: it needs no notes itself, but the next may be one with `newer`. What changes before that gets its time
-//! back at once, as a note takes room ([`put_time_back`](crate::destination::metadata::put_time_back)): the target,
-//! when the staging directory is made in it, and directories that entries are moved into because room is short.
-//! Of a target that others may change meanwhile, as shards do, or that takes no times, there is a note.
+//! be others. So a run without them notes as well which directories it opens up, and what it is about to change,
+//! before the first entry gets to its place: it needs no notes itself, but the next may. What changes before that
+//! gets its time back at once, as a note takes room
+//! ([`put_time_back`](crate::destination::metadata::put_time_back)): the target, when the staging directory is made
+//! in it, and directories that entries are moved into because room is short. Of a target that others may change
+//! meanwhile, as shards do, or that takes no times, there is a note.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -98,14 +99,11 @@ pub(crate) fn note_all(
     for (directory, found) in all.chain(moved.map(|directory| (directory, None))) {
         let made = (directory.left, directory.attributes.mode);
         pending.add(&directory.path_of(""), found.as_ref(), made, true);
-        if pending.unwritten.len() >= AT_ONCE {
-            pending.write();
-        }
     }
     pending.write();
 }
 
-/// Forgets what was noted, where the staging directory cannot be removed.
+/// Forgets what was noted, where the staging directory cannot be removed or a note takes the last room.
 pub(crate) fn forget(staging: &Staging) {
     let flags = OFlags::WRONLY | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     // Where nothing was noted there is no such file.
@@ -154,8 +152,8 @@ impl Pending {
         before
     }
 
-    /// As [`Self::before`], but leaves the note to be written.
-    fn add(
+    /// As [`Self::before`], but leaves the note to be written by [`Self::write`], unless there are many.
+    pub(crate) fn add(
         &mut self,
         path: &str,
         found: Option<&Stat>,
@@ -183,11 +181,15 @@ impl Pending {
                     format!("{mode:o} {uid} {gid} {seconds} {nanoseconds} {path}\0")
                 },
             );
+            if self.unwritten.len() >= AT_ONCE {
+                self.write();
+            }
         }
         found.copied()
     }
 
-    fn write(&mut self) {
+    /// Writes what was left to be.
+    pub(crate) fn write(&mut self) {
         let unwritten = std::mem::take(&mut self.unwritten);
         let Some(file) = self.file.as_mut().filter(|_| !unwritten.is_empty()) else { return };
         if let Err(error) = file.write_all(unwritten.as_bytes()) {
