@@ -10,6 +10,7 @@
 //! | `kept/` | what was replaced or deleted, `NUMBER-NAME` |
 //! | `aside/` | what had been changed after the restore when that was undone, by its path |
 //! | `target` | a new directory for a target that is gone, until an undo moves it there |
+//! | `own` | a file that an undo makes and removes, to find out which attributes files get here |
 //!
 //! [`KeptFolder::undo`] goes through the journal from its end to its beginning. Each step finds out by inodes
 //! what of it was done, so a restore or an undo that was killed anywhere can be undone, and one that was undone
@@ -46,3 +47,4 @@ const JOURNAL: &str = "journal";
 const KEPT: &str = "kept";
 const ASIDE: &str = "aside";
 const MADE: &str = "target";
+const OWN: &str = "own";

@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::{JOURNAL, KEPT};
+use super::{JOURNAL, KEPT, OWN};
 use crate::destination::staging::is_own;
 use crate::destination::{look, open_directory};
 
@@ -42,7 +42,10 @@ pub(super) fn sweep(directory: &Path, name: &OsStr) {
 pub(super) fn remove_empty(parent: BorrowedFd<'_>, name: &str, folder: BorrowedFd<'_>) {
     let removed = rustix::fs::unlinkat(folder, KEPT, AtFlags::REMOVEDIR);
     if matches!(removed, Ok(()) | Err(Errno::NOENT)) {
-        let _ = rustix::fs::unlinkat(folder, JOURNAL, AtFlags::empty());
+        // An undo that was killed may have left a file of its own.
+        for name in [OWN, JOURNAL] {
+            let _ = rustix::fs::unlinkat(folder, name, AtFlags::empty());
+        }
         let _ = rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR);
     }
 }

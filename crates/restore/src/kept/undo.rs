@@ -1,6 +1,7 @@
 //! Goes through a journal from its end to its beginning, and puts everything back.
 
 mod attributes;
+mod own;
 mod span;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ use crate::outcome::{KEPT as MOST_PROBLEMS, Unset};
 use crate::reason::Operation;
 use crate::{Error, Notes, Problem, Reason, Result};
 use attributes::times;
+use own::Own;
 use span::Span;
 
 /// What an undo did.
@@ -43,7 +45,8 @@ pub struct Undone {
     pub aside_in: Option<PathBuf>,
     /// Files whose bytes the restore had left alone, and that were changed after it: they stay as they are.
     pub changed_since: u64,
-    /// Owners, modes and times that the target refuses, or takes and does nothing: all else is back.
+    /// Owners, modes and times that the target refuses, or takes and does nothing: all else is back. What this
+    /// process alone is refused, as it lacks a right or an entry is immutable, is among the problems.
     pub notes: Notes,
     /// What could not be put back. What is kept of it stays kept, and the undo can be run again.
     ///
@@ -60,6 +63,7 @@ struct Undo<'a> {
     is_posix: bool,
     store: OwnedFd,
     aside: Aside<'a>,
+    own: Own<'a>,
     undone: Undone,
     /// Whether an earlier undo has begun, which may have put back anything that is not in the store.
     again: bool,
@@ -102,6 +106,7 @@ pub(super) fn run(mut folder: KeptFolder, is_posix: fn(BorrowedFd<'_>) -> bool) 
         is_posix,
         store,
         aside: Aside::new(folder.handle.as_fd()),
+        own: Own::new(folder.handle.as_fd()),
         undone: Undone::default(),
         again,
         replaced: None,
@@ -382,6 +387,8 @@ impl Undo<'_> {
     }
 
     fn problem(&mut self, path: &[u8], error: io::Error) {
+        // Of this entry that is all that needs to be said.
+        let _ = self.own.take_denied();
         self.undone.problem_count += 1;
         if self.undone.problems.len() < MOST_PROBLEMS {
             let (path, reason) =

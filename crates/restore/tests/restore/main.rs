@@ -27,6 +27,7 @@ mod reading;
 mod reasons;
 mod refusing;
 mod resuming;
+mod rights;
 mod salvage;
 mod shards;
 mod skipping;

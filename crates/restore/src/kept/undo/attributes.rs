@@ -1,7 +1,8 @@
 //! Gives back owners, modes and times: sets what differs, and notes what the target refuses.
 //!
 //! A target that refuses an attribute, or takes it and does nothing, will do so the next time as well. So that is
-//! nothing that another undo could mend, and no attribute keeps what else there is to put back.
+//! nothing that another undo could mend, and no attribute keeps what else there is to put back. What this process
+//! alone is refused, as it lacks a right or an entry is immutable, is a problem: [`Own`] tells the two apart.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -12,6 +13,7 @@ use rustix::io::Errno;
 
 use super::super::record::{Found, Moment};
 use super::Undo;
+use super::own::{Own, Wish};
 use crate::destination::metadata::subject::is_refusal;
 use crate::destination::metadata::{SETUID_SETGID, SPECIAL};
 use crate::destination::{is_directory, look, open_to_change};
@@ -59,31 +61,34 @@ impl Subject<'_> {
     }
 
     /// Sets all that differs, of a link all but its mode, which means nothing.
-    fn put_back(self, found: &Found) -> io::Result<Unset> {
-        let owned = self.put_back_owner_and_time(found)?;
+    fn put_back(self, found: &Found, own: &mut Own<'_>) -> io::Result<Unset> {
+        let owned = self.put_back_owner_and_time(found, own)?;
         let stat = self.stat()?;
         if is_symlink(&stat) {
             return Ok(owned);
         }
         // Setuid and setgid are for the right owner only.
         let allowed = if owned.owner { found.mode & !SETUID_SETGID } else { found.mode };
-        let has = self.put_back_mode(allowed, &stat)?;
+        let has = self.put_back_mode(allowed, &stat, own)?;
         Ok(Unset { owner: owned.owner, time: owned.time, ..Unset::of_mode(has, found.mode) })
     }
 
     /// Sets these if they differ. A new owner costs special bits, so modes come after it.
-    fn put_back_owner_and_time(self, found: &Found) -> io::Result<Unset> {
+    fn put_back_owner_and_time(self, found: &Found, own: &mut Own<'_>) -> io::Result<Unset> {
         let stat = self.stat()?;
+        let differs = Moment::modified(&stat) != found.modified;
+        // Without the capability FOWNER, root has to do it before others own the entry, or once it does.
+        let timed = differs.then(|| self.utimens(found.modified));
         if !has_owner(&stat, found) {
             let set = self.chown(Some(found.uid), found.gid);
             if set.is_err() && stat.st_gid != found.gid {
                 // The group alone may be one of ours.
                 let _ = self.chown(None, found.gid);
             }
-            unless_refused(set)?;
+            own.unless_refused(set, &stat, Wish::Owner { uid: found.uid, gid: found.gid })?;
         }
-        if Moment::modified(&stat) != found.modified {
-            unless_refused(self.utimens(found.modified))?;
+        if timed.is_some_and(|set| set.is_err()) {
+            own.unless_refused(self.utimens(found.modified), &stat, Wish::Time)?;
         }
         let stat = self.stat()?;
         let (owner, time) = (!has_owner(&stat, found), Moment::modified(&stat) != found.modified);
@@ -91,16 +96,16 @@ impl Subject<'_> {
     }
 
     /// Sets the mode if it differs, and returns the one that there is then.
-    fn put_back_mode(self, mode: u32, stat: &Stat) -> io::Result<u32> {
+    fn put_back_mode(self, mode: u32, stat: &Stat, own: &mut Own<'_>) -> io::Result<u32> {
         if stat.st_mode & 0o7777 == mode {
             return Ok(mode);
         }
         match self.chmod(mode) {
             // FAT takes permissions, but none of these bits.
             Err(errno) if is_refusal(errno) && mode & SPECIAL != 0 => {
-                let _ = self.chmod(mode & 0o777);
+                own.unless_refused(self.chmod(mode & 0o777), stat, Wish::Mode(mode & 0o777))?;
             }
-            set => unless_refused(set)?,
+            set => own.unless_refused(set, stat, Wish::Mode(mode))?,
         }
         Ok(self.stat()?.st_mode & 0o7777)
     }
@@ -168,10 +173,9 @@ impl Undo<'_> {
     ) -> io::Result<()> {
         let directory = open_to_change(parent, name)?;
         let stat = rustix::fs::fstat(&directory)?;
-        let has = Subject::Directory(directory.as_fd()).put_back_mode(mode, &stat)?;
+        let has = Subject::Directory(directory.as_fd()).put_back_mode(mode, &stat, &mut self.own)?;
         let Unset { owner, time, .. } = self.unset.get(path).copied().unwrap_or_default();
-        self.note(path, Unset { owner, time, ..Unset::of_mode(has, mode) });
-        Ok(())
+        self.note_or_deny(path, Unset { owner, time, ..Unset::of_mode(has, mode) })
     }
 
     /// Gives a directory the attributes that it had.
@@ -197,12 +201,11 @@ impl Undo<'_> {
         let subject = Subject::Directory(directory.as_fd());
         let unset = if let Some(mode) = self.opened.get_mut(path) {
             *mode = found.mode;
-            subject.put_back_owner_and_time(found)?
+            subject.put_back_owner_and_time(found, &mut self.own)?
         } else {
-            subject.put_back(found)?
+            subject.put_back(found, &mut self.own)?
         };
-        self.note(path, unset);
-        Ok(())
+        self.note_or_deny(path, unset)
     }
 
     /// Gives a file or link the attributes that it had, unless its bytes were changed since: by its time, or
@@ -229,7 +232,15 @@ impl Undo<'_> {
             self.undone.changed_since += 1;
             return Ok(());
         }
-        let unset = subject.put_back(found)?;
+        let unset = subject.put_back(found, &mut self.own)?;
+        self.note_or_deny(path, unset)
+    }
+
+    /// Notes what the target refuses an entry; what this process alone is refused is an error.
+    fn note_or_deny(&mut self, path: &[u8], unset: Unset) -> io::Result<()> {
+        if let Some(errno) = self.own.take_denied() {
+            return Err(errno.into());
+        }
         self.note(path, unset);
         Ok(())
     }
@@ -268,14 +279,6 @@ fn path_of(place: BorrowedFd<'_>) -> String {
 
 fn has_owner(stat: &Stat, found: &Found) -> bool {
     (stat.st_uid, stat.st_gid) == (found.uid, found.gid)
-}
-
-/// Takes a refusal for an answer: what there is then is looked at.
-fn unless_refused(set: rustix::io::Result<()>) -> io::Result<()> {
-    match set {
-        Err(errno) if is_refusal(errno) => Ok(()),
-        set => Ok(set?),
-    }
 }
 
 pub(super) fn times(modified: Moment) -> Timestamps {
