@@ -3,11 +3,12 @@
 use std::env;
 use std::fs;
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use kopia_rs::diagnosis::Class;
 use kopia_rs::diagnosis::text::chain;
-use kopia_rs::restore::{KeptFolder, KeptState, Undone, find_kept, unusable_kept};
+use kopia_rs::restore::{self, KeptFolder, KeptState, Undone, find_kept, unusable_kept};
 use serde::Serialize;
 
 use super::restore::result::NotesJson;
@@ -85,27 +86,71 @@ fn choose(near: &Path, forget: bool) -> Result<KeptFolder, Failure> {
         let concerns = place.starts_with(&target) || target.starts_with(&place);
         concerns && (forget || is_undoable(folder))
     };
-    let mut found: Vec<_> = find_kept(near).into_iter().filter(wanted).collect();
+    let (found, unusable) = (find_kept(near), unusable_kept(near));
+    let mut found: Vec<_> = found.into_iter().filter(wanted).collect();
     if found.is_empty() {
-        return Err(nothing_kept(&place));
+        return Err(nothing_kept(&place, &unusable));
     }
     // One to that very folder goes before a newer one to a folder above, which may be of another thing there.
     let exact = found.iter().position(|folder| folder.target() == place);
-    Ok(found.swap_remove(exact.unwrap_or(0)))
+    let folder = found.swap_remove(exact.unwrap_or(0));
+    let later = |error: &&restore::Error| path_of(error).is_some_and(|path| folder.may_precede(path));
+    match unusable.iter().find(later) {
+        Some(later) if !forget => Err(later_unusable(&folder, later)),
+        _ => Ok(folder),
+    }
+}
+
+/// Says that a later restore may have to be undone first, and that what it kept cannot be used.
+fn later_unusable(folder: &KeptFolder, later: &restore::Error) -> Failure {
+    let [target, path] = [&*folder.target(), folder.path()].map(|path| path.display().to_string());
+    let failure = format!(
+        "a later restore to {} is to be undone first, and what it kept cannot be used",
+        for_terminal(&target)
+    );
+    let failure = Failure::failed(failure).candidates(vec![chain(later)]);
+    let failure = hints_on([later].into_iter(), failure);
+    failure.hint(format!("`kopia-rs undo {}` undoes the one before it all the same", for_terminal(&path)))
+}
+
+/// Adds what can be done about folders that cannot be used.
+fn hints_on<'e>(unusable: impl Iterator<Item = &'e restore::Error>, failure: Failure) -> Failure {
+    let found = unusable.filter_map(|error| fs::symlink_metadata(path_of(error)?).ok());
+    let (others, own): (Vec<_>, Vec<_>) =
+        found.partition(|found| found.uid() != rustix::process::geteuid().as_raw());
+    let failure = if others.is_empty() {
+        failure
+    } else {
+        failure.hint("a folder that belongs to another user is for that user to undo")
+    };
+    if own.iter().all(|found| found.mode() & 0o022 == 0) {
+        return failure;
+    }
+    failure.hint(
+        "a folder that others may write in is used after `chmod 700`; do so if nobody else has written there",
+    )
+}
+
+/// Returns which folder an error is of.
+fn path_of(error: &restore::Error) -> Option<&Path> {
+    match error {
+        restore::Error::Target { path, .. } => Some(path),
+        _ => None,
+    }
 }
 
 /// Says that nothing is kept, or which folders were found and cannot be used.
-fn nothing_kept(place: &Path) -> Failure {
+fn nothing_kept(place: &Path, unusable: &[restore::Error]) -> Failure {
     let shown = place.display().to_string();
     let failure = format!("no restore has kept anything in {} or above it", for_terminal(&shown));
-    let unusable: Vec<_> = unusable_kept(place).iter().map(|error| chain(error)).collect();
     if unusable.is_empty() {
         return Failure::failed(failure)
             .with_class(Class::NotFound)
             .hint("give the folder that the restore named, .kopia-rs-undo-…, or what was restored");
     }
     let failure = Failure::failed(format!("{failure} that can be used")).with_class(Class::NotFound);
-    failure.candidates(unusable).hint("a folder that belongs to another user is for that user to undo")
+    let failure = failure.candidates(unusable.iter().map(|error| chain(error)).collect());
+    hints_on(unusable.iter(), failure)
 }
 
 /// Opens a folder that is named itself.

@@ -159,6 +159,31 @@ fn later_restores_are_undone_first() {
 }
 
 #[test]
+fn later_restores_that_cannot_be_undone_are_not_passed_over() {
+    let home = Home::new();
+    let folder = || {
+        let json = home.restore("HOME", "--yes --json").run().exits(0).json();
+        PathBuf::from(json["keptIn"].as_str().unwrap())
+    };
+    let set_mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    let first = folder();
+    fs::write(home.home.join("notes"), "between").unwrap();
+    let second = folder();
+    set_mode(&second, 0o777);
+    let ran = undo("", &home.home).run().exits(1);
+    let named = format!("{}: is no folder of what was replaced: others may write in it", second.display());
+    let goes_on = format!("`kopia-rs undo {}`", first.display());
+    let ran = ran.says(&["a later restore to ", &named, "chmod 700", &goes_on]);
+    assert!(!ran.stderr.contains("another user"), "{}", ran.stderr);
+    assert_eq!(home.read("notes"), "text");
+    // One before it is in nobody's way.
+    set_mode(&second, 0o700);
+    set_mode(&first, 0o777);
+    undo("", &home.home).run().exits(0);
+    assert_eq!(home.read("notes"), "between");
+}
+
+#[test]
 fn of_several_things_each_is_kept_and_undone_by_itself() {
     let home = Home::new();
     let command = KopiaRs::written(&home.place.path("repo"), "restore --keep-replaced");

@@ -93,9 +93,14 @@ pub(super) fn stored(number: u64, path: &[u8]) -> String {
 }
 
 /// Cuts a name that is too long for anything to be put before it.
-fn cut(name: &str) -> &str {
+pub(super) fn cut(name: &str) -> &str {
     let ends = name.char_indices().map(|(start, letter)| start + letter.len_utf8());
     &name[..ends.take_while(|end| *end <= LONGEST).last().unwrap_or(0)]
+}
+
+/// Returns how the name of a folder says when its restore began, in seconds since 1970.
+pub(super) fn time_in_name(began: i64) -> String {
+    Timestamp::new(began, 0).unwrap_or_default().to_string().replace(['-', ':'], "")
 }
 
 impl Keeping {
@@ -127,8 +132,7 @@ impl Keeping {
         let label = target.name.as_deref().or_else(|| path.file_name().map(OsStrExt::as_bytes));
         let label = String::from_utf8_lossy(label.unwrap_or(b"root"));
         let began = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs() as i64);
-        let time = Timestamp::new(began, 0).unwrap_or_default().to_string().replace(['-', ':'], "");
-        let label = format!("{PREFIX}{}-{time}", cut(&label));
+        let label = format!("{PREFIX}{}-{}", cut(&label), time_in_name(began));
         let header = Header {
             inode: stat.st_ino,
             new: target.found.is_none(),
