@@ -93,6 +93,9 @@ pub struct Preview {
     pub least_inodes: u64,
     /// How many inodes are free now, where the file system states that.
     pub free_inodes: Option<u64>,
+    /// Entries that would be written whose names have `\` or `:`, where a share or FUSE file system may take these
+    /// for something else: the restore tries that, and refuses such names then.
+    pub doubtful_names: u64,
     /// What could not be restored, as far as that can be known without reading the repository's files.
     pub problem_count: u64,
     /// Those of them that could not be deleted, as [`Outcome::undeleted`](crate::Outcome::undeleted) has it.
@@ -123,6 +126,7 @@ impl Preview {
         self.free = self.free.or(other.free);
         self.least_inodes = self.least_inodes.saturating_add(other.least_inodes);
         self.free_inodes = self.free_inodes.or(other.free_inodes);
+        self.doubtful_names += other.doubtful_names;
         self.problem_count += other.problem_count;
         self.undeleted += other.undeleted;
         keep(&mut self.problems, other.problems);

@@ -25,13 +25,26 @@ pub(crate) struct Reserved {
 }
 
 impl Reserved {
+    const ALL: Self = Self { backslash: true, colon: true };
+
     /// Makes entries of such names in the staging directory, looks whether they are listed, and removes them.
     /// File systems of Linux have them as they are, and are not asked.
     pub(crate) fn probe(staging: BorrowedFd<'_>) -> Self {
-        match FileSystem::of(staging) {
-            FileSystem::Share | FileSystem::Foreign => Self::probe_below(staging).unwrap_or_default(),
-            _ => Self::default(),
-        }
+        if Self::may_be(staging) { Self::probed(staging) } else { Self::default() }
+    }
+
+    /// Returns whether a file system may take characters for something else, without trying.
+    pub(crate) fn may_be(directory: BorrowedFd<'_>) -> bool {
+        matches!(FileSystem::of(directory), FileSystem::Share | FileSystem::Foreign)
+    }
+
+    /// Takes what cannot be found out for reserved, as on a full disk that has room again a moment later: what is
+    /// refused is named and can be restored again, and what becomes part of another file is lost in it.
+    fn probed(staging: BorrowedFd<'_>) -> Self {
+        Self::probe_below(staging).unwrap_or_else(|error| {
+            tracing::warn!(%error, "whether names may have \\ and : cannot be found out, so they are refused");
+            Self::ALL
+        })
     }
 
     /// In a directory of its own: it is listed, and what is made there may be something else than its name says.
@@ -48,9 +61,9 @@ impl Reserved {
         found
     }
 
-    /// Asks whether what is made by a name is listed by it. What cannot be made is refused when it is restored.
+    /// Asks whether what is made by a name is listed by it.
     fn of(mut is_listed: impl FnMut(&str) -> Option<bool>) -> Self {
-        let mut is_reserved = |name| is_listed(name) == Some(false);
+        let mut is_reserved = |name| is_listed(name) != Some(true);
         Self { backslash: is_reserved("d\\n"), colon: is_reserved("d:n") }
     }
 
@@ -71,6 +84,8 @@ fn is_listed(directory: BorrowedFd<'_>, name: &str) -> Option<bool> {
 
 #[cfg(test)]
 mod tests {
+    use kopia_testkit::refuse::{Call, refusing};
+
     use super::*;
 
     #[test]
@@ -100,6 +115,16 @@ mod tests {
             let names: [&[u8]; 4] = [b"..\\x", b"a:b", b"plain", b"\xff"];
             assert_eq!(names.map(is_refused), [backslash, colon, false, false]);
         }
-        assert_eq!(Reserved::of(|_| None), Reserved::default());
+        assert_eq!(Reserved::of(|_| None), Reserved::ALL);
+    }
+
+    #[test]
+    fn what_cannot_be_found_out_is_refused() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = std::fs::File::open(place.path()).unwrap();
+        for (call, error) in [(Call::MakeDirectory, Errno::NOSPC), (Call::Open, Errno::DQUOT)] {
+            let probed = refusing(&[(call, Some(error))], || Reserved::probed(directory.as_fd()));
+            assert!(probed.is_none_or(|probed| probed == Reserved::ALL), "{call:?} {probed:?}");
+        }
     }
 }

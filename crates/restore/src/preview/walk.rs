@@ -29,6 +29,7 @@ use crate::destination::mounts::is_boundary;
 use crate::destination::naming::largest_file;
 use crate::destination::placeholder;
 use crate::destination::remove::Spared;
+use crate::destination::reserved::Reserved;
 use crate::space::{InTurn, Space};
 
 /// How many directories of the target are open meanwhile.
@@ -47,6 +48,8 @@ pub(super) struct DryRun<'a, V> {
     ground: Option<OwnedFd>,
     /// The size in bytes of the largest file that the target's file system takes, if it is known.
     largest: Option<u64>,
+    /// Whether the target's file system may take `\` and `:` in names for something else.
+    may_reserve: bool,
     /// Whether the first difference ends it.
     pub(super) until_different: bool,
     /// The groups that this process may give its files to.
@@ -84,6 +87,7 @@ impl<'a, V: FnMut(&Change)> DryRun<'a, V> {
         let block = existing.and_then(|existing| rustix::fs::fstatvfs(existing).ok());
         let block = block.map_or(4096, |stat| stat.f_frsize);
         let largest = existing.and_then(|existing| largest_file(existing.as_fd()));
+        let may_reserve = existing.is_some_and(|existing| Reserved::may_be(existing.as_fd()));
         let free = existing.map(Space::free);
         let known = |amount: &u64| *amount < u64::MAX;
         let preview = Preview {
@@ -102,6 +106,7 @@ impl<'a, V: FnMut(&Change)> DryRun<'a, V> {
             folding: Folding::foresee(path),
             ground,
             largest,
+            may_reserve,
             until_different: false,
             groups: groups.iter().map(|group| group.as_raw()).collect(),
             visit,

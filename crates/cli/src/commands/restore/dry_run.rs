@@ -143,6 +143,14 @@ pub(super) fn tell_problems(session: &Session, preview: &Preview, name: &str) {
     if preview.problem_count > named {
         log_line(format_args!("error: … and {} more", thousands(preview.problem_count - named)));
     }
+    if preview.doubtful_names > 0 {
+        let verb = if preview.doubtful_names == 1 { "has" } else { "have" };
+        session.note(&format!(
+            "{} {verb} a backslash or colon in the name, which the target may take for something else: the restore \
+             tries that, and refuses such names then",
+            count(preview.doubtful_names, "entry", "entries")
+        ));
+    }
     warn_of_missing(session);
     super::note_kept(session, &preview.mounts_kept, &preview.restores_kept, preview.extras_kept);
 }

@@ -14,13 +14,16 @@ use crate::preview::Change;
 use crate::reason::{Operation, Reason};
 
 impl<V: FnMut(&Change)> DryRun<'_, V> {
-    /// Foresees that the target does not take an entry.
-    pub(super) fn foresee_refusal(&self, parent: &WalkedDir, made: Made, name: &[u8]) -> Option<Reason> {
+    /// Foresees that the target does not take an entry, and counts the names of which only trying tells.
+    pub(super) fn foresee_refusal(&mut self, parent: &WalkedDir, made: Made, name: &[u8]) -> Option<Reason> {
         if parent.attached.is_closed {
             return Some(refused());
         }
         let ground = parent.attached.handle.as_deref().or(self.target.as_deref()).or(self.ground.as_ref())?;
-        foresee_refusal(made, name, ground.as_fd())
+        let refusal = foresee_refusal(made, name, ground.as_fd());
+        let is_doubtful = self.may_reserve && name.iter().any(|byte| matches!(byte, b'\\' | b':'));
+        self.preview.doubtful_names += u64::from(is_doubtful && refusal.is_none());
+        refusal
     }
 
     /// Foresees that the target's file system does not take a file of this size.

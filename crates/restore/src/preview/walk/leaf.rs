@@ -142,4 +142,21 @@ mod tests {
             fs::remove_file(&path).unwrap();
         }
     }
+
+    #[test]
+    fn names_that_the_target_may_take_for_something_else_are_counted() {
+        let place = tempfile::tempdir().unwrap();
+        let handle = Arc::new(rustix::fs::open(place.path(), DIRECTORY, Mode::empty()).unwrap());
+        let (options, entry) = (Options::default(), entry("f"));
+        for (may_reserve, name, is_doubtful) in
+            [(true, "a:b", 1), (true, "a\\b", 1), (true, "f", 0), (false, "a:b", 0)]
+        {
+            let target = (place.path(), Some(handle.clone()));
+            let mut dry_run = DryRun::new(&options, target, |_: &Change| ());
+            dry_run.may_reserve = may_reserve;
+            dry_run.single(&entry, name.as_bytes());
+            let preview = dry_run.end();
+            assert_eq!((preview.written, preview.doubtful_names), (1, is_doubtful), "{may_reserve} {name}");
+        }
+    }
 }
