@@ -96,8 +96,8 @@ impl Choice {
     /// Looks for what is taken below some roots.
     ///
     /// Without patterns of what is taken, this reads nothing. Otherwise it reads the directories in which
-    /// they may match something, and keeps some 16 bytes for each, and for each path of one that has something.
-    /// Where these are too many, as where folders that each have the next one twice lie in one another, directories
+    /// they may match something, each once, however many places it lies in, and keeps some 20 bytes for each, and
+    /// some 60 for each entry that is one in which something is taken. Of more than six million of these, directories
     /// are taken in which nothing is. Roots that are no directories are taken whatever the patterns say.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use kopia_codec::key::Password;
 use kopia_format::directory::Summary;
-use kopia_repository::choice::Choice;
+use kopia_repository::choice::{Choice, Chosen};
 use kopia_repository::tree::{Problem, Visitor, Walk, Walked};
 use kopia_repository::{Defect, Entry, Error, Repository, Trail};
 use kopia_storage::MemoryStore;
@@ -15,12 +15,13 @@ use kopia_storage::testing::CountingStore;
 use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
 use serde_json::{Value, json};
 
+fn entry(kind: &str, name: &str, object: &str) -> Value {
+    json!({"name": name, "type": kind, "mode": "0755", "size": 1, "obj": object})
+}
+
 /// Each directory lies in a pack of its own: the root, ten in it, ten in each of those, and a file in each.
 fn open() -> (Arc<CountingStore<MemoryStore>>, Entry) {
     let mut writer = RepositoryWriter::new().pack_size(1);
-    let entry = |kind: &str, name: &str, object: &str| -> Value {
-        json!({"name": name, "type": kind, "mode": "0755", "size": 1, "obj": object})
-    };
     let mut above = Vec::new();
     for a in 0..10 {
         let mut below = Vec::new();
@@ -135,4 +136,50 @@ fn a_choice_can_begin_below_its_root() {
     assert_eq!(below("a3").below(&a3, "b4").unwrap().digest(), below("a3/b4").digest());
     assert_ne!(below("a3").digest(), below("a5").digest());
     assert_ne!(below("a3"), below("a5"));
+}
+
+/// As copies by `rsync --link-dest` are: what has not changed is the same object in each.
+#[test]
+fn of_folders_that_many_copies_share_those_with_something_in_them_are_taken() {
+    let mut writer = RepositoryWriter::new();
+    let file = writer.file(b"x");
+    let sub = writer.directory(&[entry("f", "x.sql", &file)]);
+    let folders: Vec<_> = (0..1000)
+        .map(|number| {
+            let object = match number {
+                500 => writer.directory(&[entry("d", "sub", &sub)]),
+                _ => writer.directory(&[entry("f", &format!("f{number}.txt"), &file)]),
+            };
+            entry("d", &format!("d{number:03}"), &object)
+        })
+        .collect();
+    let copy = writer.directory(&folders);
+    let copies: Vec<_> = (0..100).map(|number| entry("d", &format!("c{number:02}"), &copy)).collect();
+    let root = writer.directory(&copies);
+    writer.snapshot("app@host:/data", entry("d", "data", &root));
+    let blobs = writer.finish().into_iter().map(|(name, bytes)| (name.parse().unwrap(), bytes));
+    let repository = Repository::open(blobs.collect::<MemoryStore>(), &Password::from(PASSWORD)).unwrap();
+    let root = repository.snapshots().unwrap().iter().next().unwrap().root().unwrap();
+    let chosen = |include: &[&str]| {
+        let mut choice = Choice::default();
+        include.iter().for_each(|pattern| choice.include(pattern, false).unwrap());
+        choice.among([&root]).unwrap()
+    };
+    let all = chosen(&["*.sql"]);
+    // In each state of the patterns the same object has something else.
+    let two = chosen(&["/c07/d500/*/*.sql", "/c08/d499/*.txt"]);
+    for number in 0..100 {
+        let taken =
+            |chosen: &Chosen, path: &str| chosen.below(&root, &format!("c{number:02}{path}")).is_some();
+        let taken = |chosen| ["", "/d499", "/d500", "/d500/sub", "/d501"].map(|path| taken(chosen, path));
+        assert_eq!(taken(&all), [true, false, true, true, false], "{number}");
+        let (is_seven, is_eight) = (number == 7, number == 8);
+        assert_eq!(taken(&two), [is_seven || is_eight, is_eight, is_seven, is_seven, false], "{number}");
+    }
+    for (chosen, files) in [(all, 100), (two, 2)] {
+        let mut counter = Counter::default();
+        let walk = Walk::new(&repository).choosing(&chosen);
+        assert!(walk.run([(&root, ())], &mut counter).is_continue());
+        assert_eq!(counter.0, files);
+    }
 }

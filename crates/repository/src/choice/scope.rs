@@ -1,6 +1,6 @@
 //! What is taken, directory by directory.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
@@ -29,9 +29,9 @@ struct Start {
 pub(super) struct Inner {
     pub(super) rules: Arc<Rules>,
     pub(super) hasher: RandomState,
-    /// Paths of directories in which something is taken though they are not taken themselves; `None` where
-    /// that is still to be found out.
-    pub(super) on_the_way: Option<HashSet<u64>>,
+    /// Directories in which something is taken though they are not taken themselves: by the hash of the place that
+    /// one lies in and its name, its own place. `None` where that is still to be found out.
+    pub(super) on_the_way: Option<HashMap<u64, u64>>,
     /// Patterns that match nothing.
     pub(super) unmatched: Vec<String>,
     /// Whether nothing at all is taken.
@@ -43,8 +43,8 @@ pub(super) struct Inner {
 pub struct Scope {
     /// Whether all is taken that no pattern leaves out.
     pub(super) is_within: bool,
-    /// What stands for the path.
-    pub(super) path: u64,
+    /// What stands for the directory, wherever it lies, as far as it is known what is taken in it.
+    pub(super) place: u64,
     pub(super) live: Option<Arc<[Live]>>,
 }
 
@@ -127,8 +127,8 @@ impl Chosen {
         if let Some(start) = &self.start {
             return start.scope.clone();
         }
-        let path = self.inner.hasher.hash_one(root.object());
-        Scope { is_within: self.inner.rules.takes_all(), path, live: Some(self.inner.rules.root()) }
+        let place = self.inner.hasher.hash_one(root.object());
+        Scope { is_within: self.inner.rules.takes_all(), place, live: Some(self.inner.rules.root()) }
     }
 
     /// Returns whether something in a directory is taken, whether or not the snapshot has it: if so, where
@@ -145,15 +145,15 @@ impl Chosen {
         if !is_directory {
             return Some(Scope::default());
         }
-        let path = self.inner.hasher.hash_one((directory.path, name));
+        let mut place = self.inner.hasher.hash_one((directory.place, name));
         if is_within {
             below.retain(|live| rules.excludes(*live));
-        } else if !rules.may_include(&below)
-            || self.inner.on_the_way.as_ref().is_some_and(|known| !known.contains(&path))
-        {
+        } else if !rules.may_include(&below) {
             return None;
+        } else if let Some(known) = &self.inner.on_the_way {
+            place = *known.get(&place)?;
         }
-        Some(Scope { is_within, path, live: shared(below, directory) })
+        Some(Scope { is_within, place, live: shared(below, directory) })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Looks for what is taken below roots, before anything is done with it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::ops::ControlFlow;
 use std::rc::Rc;
@@ -13,14 +13,9 @@ use super::scope::{Chosen, Inner};
 use crate::tree::{Problem, Visitor, Walk, Walked};
 use crate::{Defect, Entry, Error, Result, Trail};
 
-/// The most directories that are remembered, each in some 16 bytes. Where there are more, all are taken in
-/// which patterns may match something.
+/// The most entries of directories that are remembered because something is taken below them, or may be, each in
+/// some 60 bytes. Where there are more, all directories are taken in which patterns may match something.
 const MAX_REMEMBERED: usize = 6 << 20;
-
-/// How many directories are visited by further paths before paths are given up, and how many more for each that
-/// there is: folders that each have the next one twice lie in more places than anybody can visit.
-const MAX_AGAIN: usize = 1 << 14;
-const MAX_AGAIN_EACH: usize = 64;
 
 /// Finds the directories in which something is taken.
 pub(super) fn run(rules: Arc<Rules>, roots: &[&Entry]) -> Chosen {
@@ -31,7 +26,7 @@ pub(super) fn run(rules: Arc<Rules>, roots: &[&Entry]) -> Chosen {
     };
     let directories: Vec<_> = roots.iter().filter(|root| root.kind() == EntryKind::Directory).collect();
     let (false, Some(first)) = (rules.takes_all(), directories.first()) else {
-        return chosen(Some(HashSet::new()), Vec::new(), false);
+        return chosen(Some(HashMap::new()), Vec::new(), false);
     };
     let searched = chosen(None, Vec::new(), false);
     let met = vec![false; rules.includes().len()];
@@ -40,35 +35,46 @@ pub(super) fn run(rules: Arc<Rules>, roots: &[&Entry]) -> Chosen {
         searched: &searched,
         rules: &rules,
         hasher: &hasher,
+        on_the_way: HashMap::new(),
         found: HashSet::new(),
-        takes_paths: true,
-        visited: HashSet::new(),
-        again: 0,
+        waiting: HashMap::new(),
+        waiting_count: 0,
+        fits: true,
+        visited: HashMap::new(),
+        has_below: false,
         met,
         any,
     };
-    let node = |root: &Entry| Rc::new(Node { path: searched.root(root).path, above: None });
+    let node = |root: &Entry| {
+        let place = searched.root(root).place;
+        Rc::new(Node { place, way: place, above: None })
+    };
     let walked: Vec<_> = directories.iter().map(|root| (**root, node(root))).collect();
     let _ = Walk::new(first.repository()).choosing(&searched).run(walked, &mut survey);
-    let Survey { found, takes_paths, met, any, .. } = survey;
+    let Survey { on_the_way, fits, met, any, .. } = survey;
     let unmatched = rules.includes().iter().zip(met).filter(|(rule, met)| !met && !rule.negated);
     let unmatched = unmatched.map(|(rule, _)| rule.text().to_owned()).collect();
-    chosen(takes_paths.then_some(found), unmatched, !any)
+    chosen(fits.then_some(on_the_way), unmatched, !any)
 }
 
+/// Visits each directory once for each state in which patterns get to it, however many places it lies in.
 struct Survey<'r> {
     searched: &'r Chosen,
     rules: &'r Rules,
     hasher: &'r RandomState,
-    /// Paths of directories in which something is taken.
+    /// As [`Inner`] has it.
+    on_the_way: HashMap<u64, u64>,
+    /// The places of directories in which something is taken.
     found: HashSet<u64>,
-    /// Whether each path of a directory counts. Otherwise all of them are taken in which patterns may match
-    /// something, and only what they match is still looked for.
-    takes_paths: bool,
-    /// What stands for directories that were visited, with what patterns had got to in them.
-    visited: HashSet<u64>,
-    /// How many times one was visited that was visited before.
-    again: usize,
+    /// By places in which nothing has been found yet: further nodes of them.
+    waiting: HashMap<u64, Vec<Rc<Node>>>,
+    waiting_count: usize,
+    /// Whether all of this can be remembered. Otherwise only what patterns match is still looked for.
+    fits: bool,
+    /// The places of directories that were visited, with whether something may still be found in them.
+    visited: HashMap<u64, bool>,
+    /// Whether directories wait to be visited that lie in the one that is being visited.
+    has_below: bool,
     /// Which patterns of what is taken match something, or may do so where nobody looked.
     met: Vec<bool>,
     /// Whether anything is taken.
@@ -77,7 +83,10 @@ struct Survey<'r> {
 
 /// A directory and those that it lies in.
 struct Node {
-    path: u64,
+    /// What stands for it, and for all others of which the same is taken.
+    place: u64,
+    /// What stands for its name in the directory that it lies in.
+    way: u64,
     above: Option<Rc<Self>>,
 }
 
@@ -92,19 +101,36 @@ impl Drop for Node {
 }
 
 impl Survey<'_> {
-    /// Returns what stands for a directory and what patterns have got to in it, wherever it lies.
-    fn part(&self, directory: &Walked<Rc<Node>>) -> Option<u64> {
-        let object = directory.trail.object().filter(|_| directory.is_whole)?;
-        Some(self.hasher.hash_one((object, directory.scope.state())))
+    /// Notes that something in a directory is taken.
+    fn find(&mut self, node: &Rc<Node>) {
+        self.any = true;
+        let (mut next, mut rest) = (Some(node.clone()), Vec::new());
+        while let Some(node) = next.filter(|_| self.fits) {
+            if self.on_the_way.insert(node.way, node.place) != Some(node.place) {
+                rest.extend(node.above.clone());
+                if self.found.insert(node.place) {
+                    let others = self.waiting.remove(&node.place).unwrap_or_default();
+                    self.waiting_count -= others.len();
+                    rest.extend(others);
+                }
+                self.check_room();
+            }
+            next = rest.pop();
+        }
     }
 
-    /// Notes that something in a directory is taken.
-    fn find(&mut self, mut node: &Rc<Node>) {
-        self.any = true;
-        while self.takes_paths && self.found.insert(node.path) {
-            self.takes_paths = self.found.len() < MAX_REMEMBERED;
-            let Some(above) = &node.above else { return };
-            node = above;
+    /// Returns what stands for a name in a directory.
+    fn way(&self, directory: &Node, name: &str) -> u64 {
+        self.hasher.hash_one((directory.place, name))
+    }
+
+    /// Forgets what was found, so that all directories count as on the way, if it is too much.
+    fn check_room(&mut self) {
+        if self.on_the_way.len() + self.waiting_count >= MAX_REMEMBERED {
+            self.fits = false;
+            self.on_the_way = HashMap::new();
+            self.found = HashSet::new();
+            self.waiting = HashMap::new();
         }
     }
 
@@ -130,14 +156,23 @@ impl Visitor for Survey<'_> {
     type Directory = Rc<Node>;
 
     fn is_known(&mut self, directory: &Walked<Rc<Node>>) -> bool {
-        !self.takes_paths && self.part(directory).is_some_and(|part| self.visited.contains(&part))
+        let node = &directory.attached;
+        let Some(&may_have) = self.visited.get(&node.place).filter(|_| directory.is_whole) else {
+            return false;
+        };
+        if self.found.contains(&node.place) {
+            self.find(node);
+        } else if may_have && self.fits {
+            self.waiting.entry(node.place).or_default().push(node.clone());
+            self.waiting_count += 1;
+            self.check_room();
+        }
+        true
     }
 
     fn enter(&mut self, directory: &mut Walked<Rc<Node>>) -> ControlFlow<()> {
-        if self.part(directory).is_some_and(|part| !self.visited.insert(part)) {
-            self.again += 1;
-            self.takes_paths &= self.again <= MAX_AGAIN + MAX_AGAIN_EACH * self.visited.len();
-        }
+        self.visited.insert(directory.attached.place, true);
+        self.has_below = false;
         ControlFlow::Continue(())
     }
 
@@ -151,16 +186,23 @@ impl Visitor for Survey<'_> {
         &mut self,
         parent: &mut Walked<Rc<Node>>,
         entry: &Entry,
-        way: Result<&Trail, Defect>,
+        trail: Result<&Trail, Defect>,
     ) -> ControlFlow<(), Option<Rc<Node>>> {
         self.look_at(parent, entry);
         let scope = self.searched.take(&parent.scope, entry.name(), true).unwrap_or_default();
-        let node = Rc::new(Node { path: scope.path, above: Some(parent.attached.clone()) });
-        if scope.is_within || way.is_err() {
+        let way = self.way(&parent.attached, entry.name());
+        // Where names put entries into it, it is not the same wherever its object lies.
+        let place = match entry.is_whole() {
+            true => self.hasher.hash_one((entry.object(), scope.state())),
+            false => way,
+        };
+        let node = Rc::new(Node { place, way, above: Some(parent.attached.clone()) });
+        if scope.is_within || trail.is_err() {
             // What cannot be walked is left to those who report it.
             self.find(&node);
             return ControlFlow::Continue(None);
         }
+        self.has_below = true;
         ControlFlow::Continue(Some(node))
     }
 
@@ -168,8 +210,14 @@ impl Visitor for Survey<'_> {
         entry.into_iter().for_each(|entry| self.look_at(parent, entry));
     }
 
-    fn problem(&mut self, parent: &mut Walked<Rc<Node>>, _: Problem) -> ControlFlow<()> {
+    fn problem(&mut self, parent: &mut Walked<Rc<Node>>, problem: Problem) -> ControlFlow<()> {
         self.find(&parent.attached);
+        if let (true, Some(refused)) = (self.fits, problem.refused()) {
+            // It may be a directory in which something would be taken.
+            let way = self.way(&parent.attached, &refused.name);
+            self.on_the_way.entry(way).or_insert(way);
+            self.check_room();
+        }
         ControlFlow::Continue(())
     }
 
@@ -181,6 +229,9 @@ impl Visitor for Survey<'_> {
         if read.is_err() {
             // Whoever walks there is to come by it.
             self.find(&directory.attached);
+        }
+        if !self.has_below {
+            self.visited.insert(directory.attached.place, false);
         }
         ControlFlow::Continue(())
     }
