@@ -10,6 +10,7 @@
 //! `repo/content/content_manager_iterate.go`) ask the same questions apart from each other.
 
 mod affected;
+mod cold;
 mod contents;
 mod headed;
 mod history;
@@ -24,11 +25,9 @@ use kopia_format::stub::Stub;
 use kopia_format::{BlobId, ContentId, ObjectId};
 
 use crate::choice::Chosen;
-use crate::cold::ColdBlobs;
 use crate::unindexed::{Packs, UnindexedPack};
 use crate::{Defect, Entry, Error, Repository, Result, Snapshot, Snapshots};
 
-use contents::Selection;
 pub use history::{History, HistoryError};
 pub use part::Part;
 pub use rotation::{Rotated, Rotation, Standing};
@@ -285,32 +284,6 @@ impl Repository {
     ) -> Result<Report> {
         self.indexes()?;
         Ok(verify(self, (subjects, Vec::new()), Some(HashSet::new()), options, observer))
-    }
-
-    /// Finds the packs that verifying would read and that have to be fetched from an archive: those of
-    /// directories, which are walked in every part, and when there are none, those of the part itself.
-    ///
-    /// Without entries, everything is to be verified. The directories of entries are walked to find out; those
-    /// of all snapshots only where contents are marked deleted, as some of these may be needed.
-    ///
-    /// # Errors
-    /// [`Error::Storage`], and without entries as for [`Repository::verify`].
-    pub fn cold_to_verify(&self, entries: &[&Entry], options: &Options) -> Result<ColdBlobs> {
-        let directories = self.cold_metadata(&[])?;
-        if self.store().cold().is_none() || !directories.is_empty() {
-            return Ok(directories);
-        }
-        let listed = self.contents().listed();
-        let mut survey = Survey::new(self, (!entries.is_empty()).then(HashSet::new));
-        if !entries.is_empty() {
-            survey.run(entries.iter().copied(), options.chosen.as_ref());
-        } else if contents::any_marked(&listed) {
-            let snapshots = self.list_snapshots(true)?;
-            let roots: Vec<_> = promised(&snapshots).filter_map(|snapshot| snapshot.root().ok()).collect();
-            survey.run(roots.iter(), None);
-        }
-        let chosen = contents::choose(self, &listed, Selection::of(&survey), options);
-        self.cold_among(&chosen.packs, None)
     }
 }
 

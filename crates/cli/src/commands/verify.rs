@@ -165,7 +165,6 @@ fn warm(
             let reads = needed::reading(options.chosen.clone());
             needed::cold(&session.repository, root, &reads)
         }
-        [] if is_whole => Ok(Some(session.repository.cold_of_all()?)),
         roots => Ok(Some(session.repository.cold_to_verify(roots, options)?)),
     })
 }

@@ -16,7 +16,7 @@ use crate::common::{KopiaRs, Place, names};
 use bucket::Bucket;
 
 /// Two folders of some small files, each in a pack of its own.
-fn blobs() -> Vec<(String, Vec<u8>)> {
+fn writer() -> RepositoryWriter {
     let mut writer = RepositoryWriter::new().pack_size(1);
     let folder = |writer: &mut RepositoryWriter, number: u8| {
         let files: Vec<_> = (0..5)
@@ -32,7 +32,11 @@ fn blobs() -> Vec<(String, Vec<u8>)> {
     let folders = [folder(&mut writer, 0), folder(&mut writer, 1)];
     let root = writer.directory(&folders);
     writer.snapshot("app@host:/data", json!({"name": "data", "type": "d", "mode": "0755", "obj": root}));
-    writer.finish()
+    writer
+}
+
+fn blobs() -> Vec<(String, Vec<u8>)> {
+    writer().finish()
 }
 
 fn command(bucket: &Bucket, arguments: &str) -> KopiaRs {
@@ -203,6 +207,20 @@ fn cat_and_verify_ask_as_well() {
     bucket.arrive_after(1);
     let ran = command(&bucket, "cat latest/d0/f3 --thaw bulk --wait").run().exits(0);
     assert_eq!((ran.stdout, bucket.asked().len()), (vec![3; 1000], 1));
+}
+
+/// Collected as garbage by a kopia that did not know of the snapshot: it can be read as long as the packs last.
+#[test]
+fn verify_asks_for_what_snapshots_need_although_it_is_marked_deleted() {
+    let (blobs, mut live) = writer().finish_live();
+    let change = live.mark_deleted(|id| id.prefix().is_none());
+    let blobs = blobs.into_iter().filter(|(name, _)| !change.removed.contains(name));
+    let bucket = Bucket::new(blobs.chain(change.added.clone()).collect());
+    bucket.archive("p", "GLACIER");
+    command(&bucket, "verify").run().exits(1).says(&["10 packs that are to be read lie in an archive"]);
+    bucket.arrive_after(1);
+    command(&bucket, "verify --thaw bulk --wait").run().exits(0);
+    assert_eq!((bucket.refused(), bucket.asked().len()), (0, 10));
 }
 
 #[test]

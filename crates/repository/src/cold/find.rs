@@ -101,6 +101,9 @@ impl Repository {
 
     /// Finds all packs that contents need and that have to be fetched from an archive.
     ///
+    /// Which contents that are marked deleted some snapshot needs all the same, it does not know:
+    /// [`Self::cold_to_verify`] does.
+    ///
     /// # Errors
     /// [`Error::Storage`](crate::Error::Storage).
     pub fn cold_of_all(&self) -> Result<ColdBlobs> {

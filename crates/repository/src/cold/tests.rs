@@ -128,23 +128,47 @@ fn a_store_without_an_archive_is_asked_for_nothing() {
     assert_eq!(counting.take(), kopia_storage::testing::counting::Calls::default());
 }
 
-#[test]
-fn what_snapshots_need_although_it_is_marked_deleted_is_fetched_to_verify_everything() {
+/// A repository all of whose contents but manifests are marked deleted, and one more that no snapshot needs.
+fn marked() -> (Arc<Store>, Arc<CountingStore<MemoryStore>>) {
     let mut writer = RepositoryWriter::new().pack_size(1);
     let object = writer.file(&[1; 100]);
     writer.content(None, b"of no snapshot");
-    let root = writer.directory(&[json!({"name": "needed", "type": "f", "size": 100, "obj": object})]);
+    let inner = writer.directory(&[json!({"name": "needed", "type": "f", "size": 100, "obj": object})]);
+    let root = writer.directory(&[json!({"name": "inner", "type": "d", "obj": inner})]);
     writer.snapshot("app@host:/data", json!({"name": "data", "type": "d", "obj": root}));
     let (blobs, mut live) = writer.finish_live();
-    let change = live.mark_deleted(|id| id.prefix().is_none());
+    let change = live.mark_deleted(|id| id.prefix() != Some('m'));
     let blobs =
         blobs.into_iter().filter(|(name, _)| !change.removed.contains(name)).chain(change.added.clone());
     let memory: MemoryStore = blobs.map(|(name, bytes)| (BlobId::new(&name).unwrap(), bytes)).collect();
-    let store = Arc::new(ArchivingStore::new(Arc::new(CountingStore::new(memory))));
-    let repository = open(&store).unwrap();
+    let counting = Arc::new(CountingStore::new(memory));
+    (Arc::new(ArchivingStore::new(counting.clone())), counting)
+}
+
+#[test]
+fn what_snapshots_need_although_it_is_marked_deleted_is_fetched_to_verify_everything() {
+    let (store, _) = marked();
     store.archive("p").unwrap();
-    let cold = repository.cold_to_verify(&[], &crate::verify::Options::default()).unwrap();
+    let options = crate::verify::Options::default();
+    let cold = open(&store).unwrap().cold_to_verify(&[], &options).unwrap();
     assert_eq!((cold.step(), cold.blobs().len()), (Step::Files, 1));
+    // The manifest's pack, which is known at once; then one directory after the other, then the file.
+    store.archive("q").unwrap();
+    let repository = open(&store).unwrap();
+    let mut steps = Vec::new();
+    loop {
+        let mut cold = repository.cold_to_verify(&[], &options).unwrap();
+        if cold.is_empty() {
+            break;
+        }
+        steps.push((cold.step(), cold.blobs().len()));
+        cold.thaw(&store, ThawSpeed::Bulk, 1).unwrap();
+        store.arrive();
+        assert!(steps.len() <= 4, "{steps:?}");
+    }
+    let expected = [(Step::Files, 1), (Step::Directories, 1), (Step::Directories, 1), (Step::Files, 1)];
+    assert_eq!(steps, expected);
+    assert!(repository.verify(&options, &()).unwrap().is_sound());
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use kopia_format::directory::{EntryKind, Summary};
 use kopia_format::stub::Stub;
-use kopia_format::{ContentId, ObjectId};
+use kopia_format::{BlobId, ContentId, ObjectId};
 
 use super::headed::{Headed, Stated};
 use crate::choice::{Chosen, States};
@@ -69,6 +69,8 @@ pub(super) struct Survey<'a> {
     pub(super) suspects: HashSet<ObjectId>,
     /// Whether there are any, or that may be so of a root.
     pub(super) any_suspect: bool,
+    /// Packs of directories and lists that have to be fetched from an archive first.
+    pub(super) cold: HashSet<BlobId>,
     pub(super) directories: u64,
     pub(super) files: u64,
     /// The sizes of these, together.
@@ -96,6 +98,7 @@ impl<'a> Survey<'a> {
             targets: HashSet::new(),
             suspects: HashSet::new(),
             any_suspect: false,
+            cold: HashSet::new(),
             directories: 0,
             files: 0,
             file_bytes: 0,
@@ -223,6 +226,9 @@ impl<'a> Survey<'a> {
             }
             Ok(extent.length.is_none_or(|length| length == location.plain_length()))
         });
+        if let Err(defect) = &followed {
+            self.cold.extend(defect.cold_blob().cloned());
+        }
         followed.is_ok_and(|followed| followed.fits)
     }
 
@@ -297,6 +303,8 @@ impl Visitor for Survey<'_> {
         // This walk keeps no names, and of directories no more than the repository has; that of a restore refuses
         // what it has no room for.
         let is_wide = self.width.directories > self.wide.directories || self.width.names > self.wide.names;
+        let cold = read.as_ref().err().and_then(Error::cold_blob);
+        self.cold.extend(cold.cloned());
         if read.is_err() || is_wide {
             self.suspect(&directory.trail);
         }
