@@ -172,6 +172,20 @@ fn what_snapshots_need_although_it_is_marked_deleted_is_fetched_to_verify_everyt
 }
 
 #[test]
+fn where_nothing_lies_in_an_archive_no_directory_is_read_to_find_that_out() {
+    let (store, counting) = marked();
+    let repository = open(&store).unwrap();
+    let root = repository.snapshots().unwrap().iter().next().unwrap().root().unwrap();
+    counting.take();
+    for entries in [&[][..], &[&root]] {
+        let cold = repository.cold_to_verify(entries, &crate::verify::Options::default()).unwrap();
+        assert!(cold.is_empty());
+        let calls = counting.take();
+        assert_eq!((calls.ranges.len(), calls.whole.len()), (0, 0), "{calls:?}");
+    }
+}
+
+#[test]
 fn what_verifying_needs_is_found_directories_before_files() {
     let (store, counting) = written(5);
     let repository = open(&store).unwrap();

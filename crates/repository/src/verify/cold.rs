@@ -15,13 +15,15 @@ impl Repository {
     /// directories, which are walked in every part, and when there are none, those of the part itself. Where
     /// everything is to be read, all that is known by then are named at once.
     ///
-    /// Without entries, everything is to be verified. The directories of entries are walked to find out; those
-    /// of all snapshots only where contents are marked deleted, as some of these may be needed.
+    /// Without entries, everything is to be verified. Where nothing lies in an archive, that is known from
+    /// listings. Otherwise the directories of entries are walked to find out; those of all snapshots only where
+    /// contents are marked deleted, as some of these may be needed.
     ///
     /// # Errors
     /// [`Error::Storage`](crate::Error::Storage), and without entries as for [`Repository::verify`].
     pub fn cold_to_verify(&self, entries: &[&Entry], options: &Options) -> Result<ColdBlobs> {
-        if self.store().cold().is_none() {
+        let archived = self.cold_packs()?;
+        if archived.is_empty() {
             return Ok(ColdBlobs::none(Step::Files));
         }
         let directories = self.cold_metadata(&[])?;
@@ -47,6 +49,6 @@ impl Repository {
             }
         }
         let chosen = contents::choose(self, &listed, Selection::of(&survey), options);
-        self.cold_among(&chosen.packs, None)
+        self.cold_among(&chosen.packs, Some(&archived))
     }
 }
