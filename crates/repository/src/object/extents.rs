@@ -21,6 +21,22 @@ pub(super) const MAX_EXTENTS: usize = MAX_PIECES;
 /// other lists, again and again ends here.
 pub(super) const MAX_LIST_BYTES: u64 = MAX_PIECES as u64 * 128;
 
+/// Where an object lies in others, and what these leave it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    /// How many lists it lies below.
+    pub(super) depth: usize,
+    /// How many pieces may be kept at once.
+    pub(super) most: usize,
+    /// How many bytes of lists may be read, of lists of lists as well.
+    pub(super) list_bytes: u64,
+}
+
+impl Place {
+    /// That of an object by itself.
+    pub(super) const TOP: Self = Self { depth: 0, most: MAX_PIECES, list_bytes: MAX_LIST_BYTES };
+}
+
 /// An extent of an object's bytes that one content holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Extent {
@@ -84,8 +100,8 @@ impl Extents {
     /// Starts at the front of an object.
     pub fn new(repository: &Repository, object: ObjectId) -> Self {
         let whole = Some(object);
-        let (repository, list_bytes) = (repository.clone(), MAX_LIST_BYTES);
-        Self { repository, stack: Vec::new(), whole, depth: 0, most: MAX_PIECES, list_bytes, assumed: None }
+        let (repository, Place { depth, most, list_bytes }) = (repository.clone(), Place::TOP);
+        Self { repository, stack: Vec::new(), whole, depth, most, list_bytes, assumed: None }
     }
 
     /// Takes an object of one content to be there, with about so many bytes, where finding out would mean
@@ -101,6 +117,7 @@ impl Extents {
         if depth > MAX_DEPTH {
             return Err(Error::object(object, format!("lists nest more than {MAX_DEPTH} deep")));
         }
+        self.stack.iter_mut().for_each(trim);
         let most = self.most - self.stack.iter().map(Vec::len).sum::<usize>();
         let contents = Self { depth, most, list_bytes: self.list_bytes, ..Self::new(&self.repository, list) };
         let (mut pieces, list_bytes) = list::read(object, contents, most)?;
@@ -144,16 +161,20 @@ impl Extents {
         Ok(None)
     }
 
-    /// Returns the pieces of an object's list in their order, without following those that have lists.
+    /// Reads the pieces of an object's list, the first one last, without following those that have lists.
+    ///
+    /// Returns how many bytes of lists may be read after it, too.
     ///
     /// # Errors
-    /// As for [`Extents`].
-    pub(super) fn pieces(repository: &Repository, object: ObjectId, list: ObjectId) -> Result<Vec<Piece>> {
-        let mut extents = Self::new(repository, object);
+    /// As for [`Extents`], within what its place leaves it.
+    pub(super) fn pieces(
+        repository: &Repository,
+        (object, list): (ObjectId, ObjectId),
+        Place { depth, most, list_bytes }: Place,
+    ) -> Result<(Vec<Piece>, u64)> {
+        let mut extents = Self { depth, most, list_bytes, ..Self::new(repository, object) };
         extents.descend(object, list, 0, None)?;
-        let mut pieces = extents.stack.pop().unwrap_or_default();
-        pieces.reverse();
-        Ok(pieces)
+        Ok((extents.stack.pop().unwrap_or_default(), extents.list_bytes))
     }
 
     /// An object that is one content.
@@ -166,6 +187,13 @@ impl Extents {
         };
         let length = location.known_length().filter(|_| !compressed);
         Ok(Extent { start: 0, length, content, compressed })
+    }
+}
+
+/// Gives memory back once most of these pieces are walked.
+pub(super) fn trim(pieces: &mut Vec<Piece>) {
+    if pieces.capacity() / 2 > pieces.len() {
+        pieces.shrink_to_fit();
     }
 }
 
@@ -272,5 +300,33 @@ mod tests {
             let error = walk(most).unwrap_err().to_string();
             assert!(error.contains("list of pieces"), "{error}");
         }
+    }
+
+    /// Each level would have its memory to the end, although all but the last piece are gone.
+    #[test]
+    fn pieces_that_are_walked_take_no_memory() {
+        let mut writer = RepositoryWriter::new();
+        let mut entries = Vec::new();
+        let mut object = writer.file(b"12345");
+        let byte = writer.file(b"1");
+        for level in 0..5 {
+            entries.clear();
+            entries.extend((0..50).map(|start| json!({"s": start, "l": 1, "o": byte})));
+            entries.push(json!({"s": 50, "l": 5 + level * 50, "o": object}));
+            let list = json!({"stream": "kopia:indirect", "entries": entries});
+            object = format!("I{}", writer.object(Some('x'), list.to_string().as_bytes()));
+        }
+        let blobs = writer.finish().into_iter();
+        let store: MemoryStore = blobs.map(|(name, bytes)| (name.parse().unwrap(), bytes)).collect();
+        let repository = Repository::open(store, &Password::from(PASSWORD)).unwrap();
+        let mut extents = Extents { most: 51, ..Extents::new(&repository, object.parse().unwrap()) };
+        let mut count = 0;
+        while let Some(extent) = extents.next() {
+            extent.unwrap();
+            count += 1;
+            let kept: usize = extents.stack.iter().map(Vec::capacity).sum();
+            assert!(kept < 3 * 51, "{kept} after {count}");
+        }
+        assert_eq!(count, 251);
     }
 }

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use kopia_format::ObjectId;
 use kopia_format::indirect::{MAX_PIECES, Piece};
 
-use super::extents::{Extent, Extents, MAX_DEPTH, MAX_LIST_BYTES};
+use super::extents::{Extent, Extents, MAX_DEPTH, MAX_LIST_BYTES, Place, trim};
 use crate::{Defect, Error, Repository};
 
 /// Is told of each content that is come by, and whether it holds a list, or a part of one; returns whether it is as
@@ -43,7 +43,7 @@ pub(crate) struct Followed {
 enum Stop {
     /// Wherever it lies.
     Anywhere(Box<Defect>),
-    /// As a piece of lists that nest too deep, or have too many pieces, together with its own.
+    /// As a piece of lists that nest too deep, have too many pieces, or too many bytes, together with its own.
     Here(Error),
 }
 
@@ -65,7 +65,7 @@ impl Lists {
         object: ObjectId,
         look_at: &mut LookAt<'_>,
     ) -> Result<Followed, Defect> {
-        let followed = self.follow_at(repository, object, (0, MAX_PIECES), false, look_at);
+        let followed = self.follow_at(repository, object, Place::TOP, false, look_at);
         followed.map_err(|stop| match stop {
             Stop::Anywhere(defect) => *defect,
             Stop::Here(error) => error.into(),
@@ -77,12 +77,12 @@ impl Lists {
         self.known.get(&object)?.as_ref().ok().map(|followed| followed.length)
     }
 
-    /// Follows an object so deep in others, where so many pieces may be kept.
+    /// Follows an object at a place in others.
     fn follow_at(
         &mut self,
         repository: &Repository,
         object: ObjectId,
-        (depth, most): (usize, usize),
+        place: Place,
         is_list: bool,
         look_at: &mut LookAt<'_>,
     ) -> Result<Followed, Stop> {
@@ -99,10 +99,10 @@ impl Lists {
             Some(Ok(followed)) => *followed,
             Some(Err(defect)) => return Err(Stop::Anywhere(defect.clone())),
             None if self.open.contains(&object) => return Err(too_deep().into()),
-            None if depth >= MAX_DEPTH => return Err(Stop::Here(too_deep())),
+            None if place.depth >= MAX_DEPTH => return Err(Stop::Here(too_deep())),
             None => {
                 self.open.push(object);
-                let followed = self.follow_list(repository, (object, list), (depth, most), is_list, look_at);
+                let followed = self.follow_list(repository, (object, list), place, is_list, look_at);
                 self.open.pop();
                 match &followed {
                     Ok(followed) => drop(self.known.insert(object, Ok(*followed))),
@@ -112,38 +112,45 @@ impl Lists {
                 followed?
             }
         };
-        if depth + usize::from(followed.depth) > MAX_DEPTH {
+        if place.depth + usize::from(followed.depth) > MAX_DEPTH {
             return Err(Stop::Here(too_deep()));
         }
-        if followed.pieces as usize > most {
+        if followed.pieces as usize > place.most {
             let why = format!("its lists have more pieces than are kept at once, {MAX_PIECES}");
+            return Err(Stop::Here(Error::object(object, why)));
+        }
+        if followed.list_bytes > place.list_bytes {
+            let why = format!("its lists have more than {MAX_LIST_BYTES} bytes");
             return Err(Stop::Here(Error::object(object, why)));
         }
         Ok(followed)
     }
 
-    /// Reads the list of an object and follows its pieces.
+    /// Reads the list of an object and follows its pieces. Those of all lists that it lies in are in memory
+    /// meanwhile, so it has what they leave.
     fn follow_list(
         &mut self,
         repository: &Repository,
         (object, list): (ObjectId, ObjectId),
-        (depth, most): (usize, usize),
+        place: Place,
         is_list: bool,
         look_at: &mut LookAt<'_>,
     ) -> Result<Followed, Stop> {
-        let of_list = self.follow_at(repository, list, (depth + 1, most), true, look_at)?;
-        let pieces = Extents::pieces(repository, object, list)?;
+        let below = Place { depth: place.depth + 1, ..place };
+        let of_list = self.follow_at(repository, list, below, true, look_at)?;
+        let (mut pieces, _) = Extents::pieces(repository, (object, list), place).map_err(|error| {
+            // By itself it may have room enough.
+            if place.depth > 0 { Stop::Here(error) } else { error.into() }
+        })?;
         let mut all = Followed {
-            length: pieces.last().map_or(0, |last| last.start.saturating_add(last.length)),
+            length: pieces.first().map_or(0, |last| last.start.saturating_add(last.length)),
             list_bytes: of_list.list_bytes.saturating_add(of_list.length),
             // There are no more than `MAX_PIECES`.
             pieces: of_list.pieces.max(pieces.len() as u32),
             depth: of_list.depth + 1,
             fits: of_list.fits,
         };
-        let mut left = pieces.len();
-        for Piece { start, length, object: piece } in pieces {
-            left -= 1;
+        while let Some(Piece { start, length, object: piece }) = pieces.pop() {
             if piece.list().is_none() {
                 let (content, compressed) = (piece.content(), piece.is_compressed());
                 let extent = Extent { start, length: Some(length), content, compressed };
@@ -151,22 +158,23 @@ impl Lists {
                 all.fits &= fits;
                 continue;
             }
-            let place = (depth + 1, most.saturating_sub(left));
-            let below = self.follow_at(repository, piece, place, is_list, look_at)?;
-            if below.length != length {
-                let why = format!("its pieces have {} bytes, its list says {length}", below.length);
+            trim(&mut pieces);
+            let (most, list_bytes) =
+                (place.most - pieces.len(), place.list_bytes.saturating_sub(all.list_bytes));
+            let at_piece = Place { depth: place.depth + 1, most, list_bytes };
+            let followed = self.follow_at(repository, piece, at_piece, is_list, look_at)?;
+            if followed.length != length {
+                let why = format!("its pieces have {} bytes, its list says {length}", followed.length);
                 return Err(Error::object(piece, why).into());
             }
-            all.list_bytes = all.list_bytes.saturating_add(below.list_bytes);
-            all.pieces = all.pieces.max(below.pieces.saturating_add(left as u32));
-            all.depth = all.depth.max(below.depth + 1);
-            all.fits &= below.fits;
-        }
-        if all.list_bytes > MAX_LIST_BYTES {
-            return Err(
-                Error::object(object, format!("its lists have more than {MAX_LIST_BYTES} bytes")).into()
-            );
+            all.list_bytes += followed.list_bytes;
+            all.pieces = all.pieces.max(followed.pieces.saturating_add(pieces.len() as u32));
+            all.depth = all.depth.max(followed.depth + 1);
+            all.fits &= followed.fits;
         }
         Ok(all)
     }
 }
+
+#[cfg(test)]
+mod tests;
