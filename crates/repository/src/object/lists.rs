@@ -138,13 +138,13 @@ impl Lists {
     ) -> Result<Followed, Stop> {
         let below = Place { depth: place.depth + 1, ..place };
         let of_list = self.follow_at(repository, list, below, true, look_at)?;
-        let (mut pieces, _) = Extents::pieces(repository, (object, list), place).map_err(|error| {
+        let (mut pieces, left) = Extents::pieces(repository, (object, list), place).map_err(|error| {
             // By itself it may have room enough.
             if place.depth > 0 { Stop::Here(error) } else { error.into() }
         })?;
         let mut all = Followed {
             length: pieces.first().map_or(0, |last| last.start.saturating_add(last.length)),
-            list_bytes: of_list.list_bytes.saturating_add(of_list.length),
+            list_bytes: place.list_bytes - left,
             // There are no more than `MAX_PIECES`.
             pieces: of_list.pieces.max(pieces.len() as u32),
             depth: of_list.depth + 1,
@@ -159,8 +159,7 @@ impl Lists {
                 continue;
             }
             trim(&mut pieces);
-            let (most, list_bytes) =
-                (place.most - pieces.len(), place.list_bytes.saturating_sub(all.list_bytes));
+            let (most, list_bytes) = (place.most - pieces.len(), place.list_bytes - all.list_bytes);
             let at_piece = Place { depth: place.depth + 1, most, list_bytes };
             let followed = self.follow_at(repository, piece, at_piece, is_list, look_at)?;
             if followed.length != length {
