@@ -17,5 +17,5 @@ mod streams;
 pub(crate) use ahead::Allowance;
 pub use chunk::Chunk;
 pub use extents::{Extent, Extents};
-pub(crate) use lists::{Followed, Lists};
+pub(crate) use lists::{Followed, Lists, Made};
 pub use reader::ObjectReader;

@@ -12,7 +12,7 @@ use super::walk::Target;
 use super::{AffectedEntry, Subject};
 use crate::choice::{Chosen, States};
 use crate::contents::{ContentLocation, Origin};
-use crate::object::{Extent, Extents, Followed, Lists};
+use crate::object::{Extent, Extents, Followed, Lists, Made};
 use crate::tree::{CurrentPath, Order, Problem, Visitor, Walk, Walked};
 use crate::{Defect, Entry, Error, Repository, Snapshot, Trail};
 
@@ -313,12 +313,10 @@ impl Search<'_> {
 
     /// Returns why no link can have an object as its target, if that is so although it can be read.
     fn why_no_target(&self, object: ObjectId) -> Option<Defect> {
-        let mut extents = Extents::new(self.repository, object);
-        match (extents.next(), extents.next()) {
-            (None, _) => Some(Defect::LinkTarget),
-            (Some(_), Some(_)) => Some(Defect::LongTarget),
-            (Some(extent), None) => {
-                let extent = extent.ok()?;
+        match self.lists.made(self.repository, object)? {
+            Made::OfNone => Some(Defect::LinkTarget),
+            Made::OfSeveral => Some(Defect::LongTarget),
+            Made::OfOne(extent) => {
                 let of_bytes = self.damaged.targets.get(&Target::from(&extent)).cloned();
                 of_bytes.or_else(|| Defect::of_target_length(extent.length?))
             }

@@ -9,7 +9,7 @@ use kopia_format::{BlobId, ContentId, ObjectId};
 
 use super::headed::{Headed, Stated};
 use crate::choice::{Chosen, States};
-use crate::object::{Extent, Extents, Lists};
+use crate::object::{Extent, Lists, Made};
 use crate::tree::{MAX_WAITING, MAX_WAITING_NAMES, Problem, Visitor, Walk, Walked};
 use crate::{Defect, Entry, Error, Repository, Result, Trail};
 
@@ -168,8 +168,7 @@ impl<'a> Survey<'a> {
 
     /// Adds the target of a link; returns whether it may be one, as far as the index tells.
     fn add_target(&mut self, object: ObjectId) -> bool {
-        let mut extents = Extents::new(self.repository, object);
-        let (Some(Ok(extent)), None) = (extents.next(), extents.next()) else { return false };
+        let Some(Made::OfOne(extent)) = self.lists.made(self.repository, object) else { return false };
         let is_target = extent.length.is_none_or(|length| Defect::of_target_length(length).is_none());
         if is_target {
             self.targets.insert(Target::from(&extent));
