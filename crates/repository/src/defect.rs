@@ -64,8 +64,8 @@ pub enum Defect {
         /// How many bytes a path may have.
         limit: usize,
     },
-    /// Where `\` divides names, as on Windows, its path would lead out of the folder that an archive of this kind
-    /// is unpacked in.
+    /// On Windows, where `\` divides names and `C:` is a drive, its path would lead out of the folder that an
+    /// archive of this kind is unpacked in.
     LeadsOut,
     /// It has no pieces although its entry says that it has bytes.
     NoPieces,

@@ -218,7 +218,7 @@ fn names_that_windows_takes_for_something_else_are_noted_in_a_zip() {
     let mut writer = RepositoryWriter::new();
     let text = writer.file(b"text");
     let file = |name: &str| json!({"name": name, "type": "f", "mode": "0644", "size": 4, "obj": text});
-    let root = writer.directory(&[file("a:b"), file("..\\x")]);
+    let root = writer.directory(&[file("ab:c"), file("..\\x")]);
     writer.snapshot("app@host:/data", json!({"name": "data", "type": "d", "mode": "0755", "obj": root}));
     writer.finish_in(&repository).expect("a repository");
     let export =

@@ -241,20 +241,21 @@ fn what_would_lead_out_of_a_folder_on_windows_is_in_no_zip_and_named() {
     let root = place.root(RepositoryWriter::new(), |writer| {
         let text = writer.file(b"text");
         let file = |name: &str| file(name, &text, 4);
-        let inner = writer.directory(&[file("..\\..\\x"), file("in\\side"), file("plain")]);
+        let inner = writer.directory(&[file("..\\..\\x"), file("a:b"), file("in\\side"), file("plain")]);
         let outer = writer.directory(&[file("y")]);
-        let entries = [file("C:\\x"), file("a:b"), folder("..\\d", &outer), folder("d", &inner)];
+        let drive = folder("C:", &outer);
+        let entries = [file("C:\\x"), file("C:x"), folder("..\\d", &outer), drive, folder("d", &inner)];
         folder("data", &writer.directory(&entries))
     });
     let (archive, outcome) = exported(&root, &options(Format::Zip));
     let mut left_out: Vec<_> = outcome.problems.iter().map(|problem| &*problem.path).collect();
     left_out.sort_unstable();
-    assert_eq!(left_out, ["..\\d", "..\\d/y", "C:\\x", "d/..\\..\\x"]);
+    assert_eq!(left_out, ["..\\d", "..\\d/y", "C:", "C:/y", "C:\\x", "C:x", "d/..\\..\\x"]);
     assert!(outcome.problems.iter().all(|problem| problem.defect.word() == "leads_out"));
-    assert_eq!((outcome.files, outcome.problem_count, outcome.foreign_names), (3, 4, 2));
+    assert_eq!((outcome.files, outcome.problem_count, outcome.foreign_names), (3, 7, 2));
     assert!(!archive.windows(3).any(|bytes| bytes == b"..\\"));
     let (_, outcome) = exported(&root, &options(Format::Tar));
-    assert_eq!((outcome.files, outcome.problem_count, outcome.foreign_names), (6, 0, 0));
+    assert_eq!((outcome.files, outcome.problem_count, outcome.foreign_names), (8, 0, 0));
 }
 
 #[test]

@@ -73,7 +73,7 @@ pub(crate) fn page(
         let most = count(read.rows.len() as u64);
         let _ = writeln!(
             body,
-            "<p class=\"bad\">Only the first {most} entries are shown; archives have all.</p>"
+            "<p class=\"bad\">Only the first {most} entries are shown; a tar has all.</p>"
         );
     } else if read.rows.is_empty() {
         body.push_str("<p class=\"quiet\">It is empty.</p>\n");
