@@ -38,7 +38,7 @@ use crate::args::{self, Args, Command, unparsed};
 use crate::error::{Exit, Failure};
 use crate::session::{Choice, Session};
 use crate::terminal::inside::is_in;
-use crate::terminal::metrics_file::MetricsFile;
+use crate::terminal::metrics_file::{MetricsFile, loses_nothing};
 use crate::terminal::output::log_line;
 use crate::terminal::replace::{refusal, refusal_by_any};
 use crate::terminal::signals::Interrupt;
@@ -115,9 +115,11 @@ pub(crate) fn tell_of_wrong_usage(arguments: &[OsString]) {
         Some("verify") => verify::metrics::wrong_usage,
         _ => return,
     };
-    // Which word is the target or the repository is not known, so the file may lie in none of them.
+    // Which word is the target or the repository is not known, so the file may lie in none of them; and it may
+    // itself be the target, where the option took the next word.
     let is_refused = || others.iter().any(|other| is_in(&file, Path::new(other), true));
-    if refusal(&file, None).or_else(|| refusal_by_any(&file)).is_some() || is_refused() {
+    let may_not = || refusal(&file, None).or_else(|| refusal_by_any(&file)).is_some();
+    if may_not() || is_refused() || !loses_nothing(&file) {
         return;
     }
     if let Err(error) = MetricsFile::new(&file).write(text) {

@@ -31,9 +31,9 @@ impl Metrics {
     }
 }
 
-/// Returns the value of an option.
+/// Returns the value of an option; behind `--` there is none.
 pub(crate) fn given<'a>(arguments: &'a [OsString], name: &str) -> Option<&'a OsStr> {
-    arguments.iter().zip(1..).find_map(|(argument, next)| {
+    arguments.iter().take_while(|argument| *argument != "--").zip(1..).find_map(|(argument, next)| {
         match argument.as_bytes().strip_prefix(name.as_bytes())? {
             b"" => arguments.get(next).map(OsString::as_os_str),
             value => value.strip_prefix(b"=").map(OsStr::from_bytes),
@@ -79,7 +79,12 @@ mod tests {
         // The target is called as the file is.
         let same = Metrics::of(&words("kopia-rs restore a --metrics m m")).unwrap();
         assert!(same.others.contains(&"m".into()));
-        for line in ["restore a t", "restore a t --metrics", "restore a t --metrics --json"] {
+        for line in [
+            "restore a t",
+            "restore a t --metrics",
+            "restore a t --metrics --json",
+            "restore a -- --metrics m",
+        ] {
             assert!(Metrics::of(&words(&format!("kopia-rs {line}"))).is_none(), "{line}");
         }
     }

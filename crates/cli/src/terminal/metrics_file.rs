@@ -1,11 +1,15 @@
 //! The file that gets the metrics of one run: once, whoever ends it, the command or a signal.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use super::replace::replace;
+
+/// How metrics begin.
+const START: &[u8] = b"# HELP kopia_rs_";
 
 /// A file that is written at the end of a run that began when this was made.
 #[derive(Debug)]
@@ -40,6 +44,15 @@ impl MetricsFile {
         // Milliseconds are exact enough, and short.
         let seconds = (self.start.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
         replace(&self.path, text(seconds).as_bytes(), 0o644)
+    }
+}
+
+/// Returns whether nothing is lost where metrics take a file's place: it is not there, or it has older ones.
+pub(crate) fn loses_nothing(file: &Path) -> bool {
+    let mut start = Vec::new();
+    match File::open(file).and_then(|file| file.take(START.len() as u64).read_to_end(&mut start)) {
+        Ok(_) => start == START,
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
     }
 }
 

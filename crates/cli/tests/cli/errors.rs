@@ -333,6 +333,18 @@ fn metrics_tell_how_a_restore_ended() {
         assert_eq!((&*wrong["success"], &*wrong["exit_code"]), ("0", "2"), "{words}: {wrong:?}");
         assert_eq!(wrong["error{class=\"Usage\"}"], "1", "{words}: {wrong:?}");
     }
+    // Where the name is missing, the option takes the next word, which may be anything.
+    let theirs = place.path("app.sql");
+    fs::write(&theirs, "theirs").unwrap();
+    for words in [
+        "restore c3bc --metrics",
+        "verify --frobnicate --metrics",
+        "restore c3bc --frobnicate -- x --metrics",
+    ] {
+        KopiaRs::golden("sources", words).arg(&theirs).run().exits(2);
+        assert_eq!(fs::read_to_string(&theirs).unwrap(), "theirs", "{words}");
+    }
+    fs::remove_file(theirs).unwrap();
     assert_eq!(names(&place.path("")), ["partial", "restore.prom", "target"]);
 }
 
