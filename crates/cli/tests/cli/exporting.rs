@@ -212,6 +212,39 @@ fn a_signal_leaves_no_file_behind() {
 }
 
 #[test]
+fn one_that_is_killed_leaves_no_file_behind() {
+    let place = Place::new();
+    let folder = place.path("out");
+    fs::create_dir(&folder).unwrap();
+    let unnamed = rustix::fs::OFlags::WRONLY | rustix::fs::OFlags::TMPFILE;
+    if rustix::fs::open(&folder, unnamed, rustix::fs::Mode::RWXU).is_err() {
+        kopia_testkit::facilities::left_out("temporary files need a name in this file system");
+        return;
+    }
+    let case = kopia_testkit::golden::case("sources");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kopia-rs"));
+    command.args(["export", "db@media:/var/lib/db", "--limit-download", "100K"]).arg(folder.join("x.tar"));
+    command.arg("--repository").arg(&case.repository).env_clear().env("KOPIA_PASSWORD", &case.password);
+    let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+    // The archive is open once a handle leads into the folder.
+    let handles = format!("/proc/{}/fd", child.id());
+    let is_open = || {
+        let mut all = fs::read_dir(&handles).unwrap().flatten();
+        all.any(|handle| fs::read_link(handle.path()).is_ok_and(|file| file.starts_with(&folder)))
+    };
+    while !is_open() {
+        assert_eq!(child.try_wait().unwrap(), None, "it ended before it could be killed");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    assert_eq!(child.wait().unwrap().code(), None, "it ended before it could be killed");
+    assert_eq!(names(&folder), [""; 0]);
+    let ran = sources("export c3bc").arg(folder.join("x.tar")).run().exits(0);
+    assert!(!ran.stderr.contains("unfinished"), "{}", ran.stderr);
+    assert_eq!(names(&folder), ["x.tar"]);
+}
+
+#[test]
 fn names_that_windows_takes_for_something_else_are_noted_in_a_zip() {
     let place = Place::new();
     let repository = place.path("repository");
