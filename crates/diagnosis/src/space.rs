@@ -13,6 +13,7 @@ use crate::access;
 use crate::finding::Finding;
 use crate::local_path::{LocalPath, PathState};
 use crate::serialize::path;
+use crate::text::{chain, count, escape};
 
 /// File systems that store files as long as they are, so that what does not fit does not fit. Others
 /// compress.
@@ -198,26 +199,54 @@ fn folds_names(target: PathBuf, FoldedNames { by_case, by_form }: FoldedNames) -
     (by_case || by_form).then_some(Finding::FoldsNames { target, by_case, by_form })
 }
 
+/// Of how many entries a snapshot is looked through: all its directories are read for that.
+const MOST_ENTRIES: u64 = 100_000;
+
+/// File systems that take all names of up to 255 bytes, and links and files of nearly every length.
+const OF_UNIX: [&str; 8] = ["bcachefs", "btrfs", "ext4", "f2fs", "overlay", "tmpfs", "xfs", "zfs"];
+
 /// Looks whether the file system of a target can hold all entries of a snapshot, as the dry run of a restore
 /// does: whether it takes their names, links and sizes, and no name for that of another entry.
 ///
 /// All directories of the snapshot are read for that, and no file, also none of the target's. Whatever else
-/// keeps an entry from being restored is left to the dry run.
-pub fn unfit_entries(target: &Path, entry: &Entry) -> Option<Finding> {
+/// keeps an entry from being restored is left to the dry run, and so are snapshots of more than 100,000 entries.
+///
+/// # Errors
+/// Why it is not known of all entries, on one line.
+pub fn unfit_entries(target: &Path, entry: &Entry) -> Result<Option<Finding>, String> {
+    let unknown = |why: &str| {
+        escape(&format!("whether {} can hold all entries is not known: {why}", target.display())).into_owned()
+    };
+    let entries = Needs::of(entry).map_or(0, |needs| needs.entries);
+    if entries > MOST_ENTRIES {
+        let why = format!("{} would be looked at", count(entries, "entry", "entries"));
+        return if is_of_unix(target) { Ok(None) } else { Err(unknown(&why)) };
+    }
     let mut options = Options::default();
     // So that nothing is compared.
     options.existing = Existing::Overwrite;
-    let preview = kopia_restore::preview(entry, target, &options, |_| ()).ok()?;
+    let preview = kopia_restore::preview(entry, target, &options, |_| ());
+    let preview = preview.map_err(|error| unknown(&chain(&error)))?;
     let is_unfit =
         |problem: &&Problem| matches!(problem.reason, Reason::Unfit { .. } | Reason::NameTaken { .. });
     let mut unfit = preview.problems.iter().filter(is_unfit);
-    let example = unfit.next()?.to_string();
-    Some(Finding::UnfitEntries {
+    let more = preview.problem_count > preview.problems.len() as u64;
+    let Some(first) = unfit.next() else {
+        return if more { Err(unknown("there are too many other problems")) } else { Ok(None) };
+    };
+    Ok(Some(Finding::UnfitEntries {
         target: target.into(),
         entries: 1 + unfit.count() as u64,
-        more: preview.problem_count > preview.problems.len() as u64,
-        example,
-    })
+        more,
+        example: first.to_string(),
+    }))
+}
+
+/// Returns whether hardly any entry is refused at a path, or taken for another.
+fn is_of_unix(path: &Path) -> bool {
+    let FoldedNames { by_case, by_form } = kopia_restore::folded_names(path);
+    let mount = LocalPath::look(path).mount;
+    !by_case && !by_form && mount.is_some_and(|mount| OF_UNIX.contains(&&*mount.file_system))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod report;
 mod save;
 mod server;
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -85,11 +86,20 @@ fn veleros(
 
 /// Looks at the target, shows everything, and decides about the exit status.
 fn finish(global: &Global, args: &args::Doctor, mut report: Report) -> Result<Exit, Failure> {
+    let show =
+        |written: io::Result<()>| written.map_err(Failure::output).or_else(Failure::unless_reader_left);
     if let Some(target) = &args.target {
         report.look_at_target(target);
     }
-    let written = if global.json { output::json(&report.json()) } else { report.text() };
-    written.map_err(Failure::output).or_else(Failure::unless_reader_left)?;
+    // What takes longer comes behind it.
+    if !global.json {
+        show(report.text())?;
+    }
+    let told = report.told();
+    if let Some(target) = &args.target {
+        report.look_at_entries(target);
+    }
+    show(if global.json { output::json(&report.json()) } else { report.text_since(told) })?;
     conclude(&report)
 }
 

@@ -760,8 +760,49 @@ fn what_the_target_cannot_hold_is_foreseen() {
         assert_eq!(target.exists(), is_there);
         run("restore latest --dry-run").exits(3).says(&[&why]);
     }
+    // The other findings are shown before.
+    let ran = run("doctor latest --target").exits(3);
+    let place_of = |row: &str| ran.text().find(row).expect("it is shown");
+    assert!(place_of("\ntarget ") < place_of("\nproblem "), "{}", ran.text());
+    // Where it cannot be looked at, that is said.
+    let busy = target.join(".kopia-rs-restore-k0");
+    fs::create_dir(&busy).expect("a folder");
+    let lock = fs::File::open(&busy).expect("it is there");
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive).expect("nobody has it");
+    let notes = run("doctor latest --json --target").exits(0).json()["notes"].to_string();
+    assert!(notes.contains("can hold all entries is not known: ") && notes.contains("--dry-run"), "{notes}");
+    drop(lock);
+    fs::remove_dir(busy).expect("it is empty");
     run("doctor latest/fits --json --target").exits(0);
     run("restore latest").exits(3).says(&[&why]);
+}
+
+#[test]
+fn entries_are_not_looked_at_in_vain_or_without_end() {
+    let place = Place::new();
+    let [repository, target] = ["repository", "target"].map(|name| place.path(name));
+    written(&repository, |writer| {
+        let file = writer.file(b"x");
+        let long = json!({"name": "x".repeat(300), "type": "f", "mode": "0644", "size": 1, "obj": file});
+        let root = writer.directory(&[long]);
+        let mut snapshot = |source: &str, size: u64, files: u64| {
+            let summary = json!({"size": size, "files": files, "symlinks": 0, "dirs": 1, "maxTime": "2026-01-01T00:00:00Z"});
+            let root = json!({"name": "c", "type": "d", "mode": "0755", "obj": root, "summ": summary});
+            writer.snapshot(source, root);
+        };
+        snapshot("small@b:/c", 1, 1);
+        snapshot("large@b:/c", 1 << 60, 1);
+        snapshot("many@b:/c", 1, 100_000);
+    });
+    for (what, code, expected) in [
+        ("small@b:/c", 3, &["unfitEntries"][..]),
+        // Nothing can be restored anyway.
+        ("large@b:/c", 1, &["noSpace"]),
+        ("many@b:/c", 0, &[]),
+    ] {
+        let doctor = KopiaRs::written(&repository, "doctor --json").arg(what).arg("--target").arg(&target);
+        assert_eq!(kinds(&doctor.run().exits(code)), expected, "{what}");
+    }
 }
 
 /// Other things may lie beside the blobs, and only who may not read a blob is told whose it is.

@@ -119,10 +119,23 @@ impl Report {
             self.is_fatal |= finding.weight() == Weight::Problem;
             self.findings.push(finding);
         }
-        // The restore would run to its end.
-        let unfit = self.found.as_ref().and_then(|found| space::unfit_entries(target, &found.entry));
-        self.findings.extend(unfit);
         self.target = space::FreeSpace::of(target);
+    }
+
+    /// Looks whether a target can hold what was found, if it can be written to at all. All folders are read for
+    /// that, which takes a while.
+    pub(super) fn look_at_entries(&mut self, target: &Path) {
+        let Some(found) = self.found.as_ref().filter(|_| !self.is_fatal) else { return };
+        match space::unfit_entries(target, &found.entry) {
+            // The restore would run to its end.
+            Ok(unfit) => self.findings.extend(unfit),
+            Err(why) => self.notes.push(format!("{why}; `restore --dry-run` looks at all of them")),
+        }
+    }
+
+    /// Returns how many findings and notes there are.
+    pub(super) fn told(&self) -> (usize, usize) {
+        (self.findings.len(), self.notes.len())
     }
 
     fn reading_seconds(&self) -> Option<f64> {
@@ -160,17 +173,9 @@ impl Report {
 
     pub(super) fn text(&self) -> io::Result<()> {
         let mut out = output::out();
-        let mut row = |name: &str, value: &str| writeln!(out, "{name:<12}{}", for_terminal(value));
-        row("repository", &self.location.display().to_string())?;
-        for finding in &self.findings {
-            let weight = if finding.weight() == Weight::Problem { "problem" } else { "note" };
-            row(weight, &finding.fact())?;
-            let change = change(finding);
-            if !change.is_empty() {
-                row("", &format!("→ {change}"))?;
-            }
-        }
-        self.notes.iter().try_for_each(|note| row("note", note))?;
+        row(&mut out, "repository", &self.location.display().to_string())?;
+        self.tell(&mut out, (0, 0))?;
+        let mut row = |name: &str, value: &str| row(&mut out, name, value);
         if let Some(path) = &self.saved {
             row("saved", &format!("a replica of the format blob, in {}", path.display()))?;
         }
@@ -218,6 +223,30 @@ impl Report {
         }
         out.flush()
     }
+
+    /// Writes what was found since all was written.
+    pub(super) fn text_since(&self, told: (usize, usize)) -> io::Result<()> {
+        let mut out = output::out();
+        self.tell(&mut out, told)?;
+        out.flush()
+    }
+
+    /// Writes findings and notes, but for the first ones, which were told.
+    fn tell(&self, out: &mut impl Write, (findings, notes): (usize, usize)) -> io::Result<()> {
+        for finding in &self.findings[findings..] {
+            let weight = if finding.weight() == Weight::Problem { "problem" } else { "note" };
+            row(out, weight, &finding.fact())?;
+            let change = change(finding);
+            if !change.is_empty() {
+                row(out, "", &format!("→ {change}"))?;
+            }
+        }
+        self.notes[notes..].iter().try_for_each(|note| row(out, "note", note))
+    }
+}
+
+fn row(out: &mut impl Write, name: &str, value: &str) -> io::Result<()> {
+    writeln!(out, "{name:<12}{}", for_terminal(value))
 }
 
 fn found(found: &Selection, needs: Option<space::Needs>) -> FoundJson {
