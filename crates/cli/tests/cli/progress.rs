@@ -74,9 +74,11 @@ fn on(terminal: &Terminal, command: &mut Command) -> Child {
     command.stderr(terminal.inside()).stdout(Stdio::null()).spawn().unwrap()
 }
 
-/// Waits until a restore has begun.
-fn wait_for(target: &Path) {
-    while !target.exists() {
+/// Waits until a restore has come so far.
+fn wait_until(child: &mut Child, mut is_so_far: impl FnMut() -> bool) {
+    while !is_so_far() {
+        let ended = child.try_wait().unwrap();
+        assert_eq!(ended, None, "it ended before this was seen");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
@@ -98,7 +100,7 @@ fn lines_come_where_nothing_can_be_drawn_and_when_a_signal_asks() {
         let terminal = Terminal::open();
         let mut child = on(&terminal, slow(&place, arguments).env("TERM", term));
         let shown = terminal.watch();
-        wait_for(&place.path("target"));
+        wait_until(&mut child, || place.path("target").exists());
         kill_process(Pid::from_child(&child), Signal::USR1).unwrap();
         assert!(child.wait().unwrap().success(), "{arguments:?}");
         let shown = shown.join().unwrap();
@@ -117,11 +119,8 @@ fn what_the_last_run_wrote_is_said_first() {
     let place = Place::new();
     let target = place.path("target");
     let mut child = slow(&place, &[]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    wait_for(&target);
     // A signal that comes very early leaves nothing.
-    while !has_staged(&target) {
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    wait_until(&mut child, || has_staged(&target));
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
     let mut said = String::new();
     child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
@@ -136,8 +135,10 @@ fn what_the_last_run_wrote_is_said_first() {
 
 /// Returns whether a file is there that the folder `many` of [`slow`] is to have.
 fn has_staged(target: &Path) -> bool {
-    let mut found = fs::read_dir(target).unwrap().flatten().map(|entry| entry.path().join("many"));
-    found.any(|many| fs::read_dir(many).is_ok_and(|mut files| files.next().is_some()))
+    let found = fs::read_dir(target).into_iter().flatten().flatten();
+    found
+        .map(|entry| entry.path().join("many"))
+        .any(|many| fs::read_dir(many).is_ok_and(|mut files| files.next().is_some()))
 }
 
 #[test]
