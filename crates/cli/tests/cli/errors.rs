@@ -482,6 +482,14 @@ fn what_options_name_beside_the_target_is_neither_that_nor_in_it() {
         }
         assert_eq!(fs::read_to_string(&report).unwrap(), contents);
     }
+    // Nor is it in danger where files stay that are there, or newer.
+    for (arguments, code) in [("c3bc --newer", 0), ("c3bc --existing error", 3)] {
+        let report = there.join("hello.txt");
+        restore(arguments, "--report", &report, &there).exits(code);
+        let text = fs::read_to_string(report).unwrap();
+        let is_report = text.lines().all(|line| line.starts_with('{')) && text.is_empty() == (code == 0);
+        assert!(is_report, "{arguments}: {text}");
+    }
     restore("c3bc/hello.txt c3bc/sub", "--report", &there.join("hello.txt"), &there).exits(2);
     restore("c3bc --exclude hello.txt", "--report", &there.join("hello.txt"), &there).exits(0);
     assert_eq!(fs::read(there.join("hello.txt")).unwrap(), b"");

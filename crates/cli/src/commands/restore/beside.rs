@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use kopia_rs::restore::Options;
+use kopia_rs::restore::{Existing, Options};
 use kopia_rs::select::Selection;
 use kopia_rs::{Entry, EntryKind};
 
@@ -41,13 +41,15 @@ pub(super) fn refuse(
 }
 
 /// Refuses a report that something of the snapshot would take the place of: its lines would go to a file that has
-/// no name any more.
+/// no name any more. Where files stay, it stays as well: it is there before anything is restored, and newer than
+/// whatever was backed up.
 pub(super) fn refuse_replaced(args: &args::Restore, jobs: &[Job]) -> Result<(), Failure> {
     let Some(report) = &args.report else { return Ok(()) };
     let parts =
         jobs.iter().flat_map(|job| job.parts.iter().map(move |part| (&*job.args.places.target, part)));
     for (target, (entry, options)) in parts {
-        if has_place(entry, options, target, report) {
+        let stays = options.newer || options.existing == Existing::Error;
+        if !stays && has_place(entry, options, target, report) {
             let text = format!("the report {} has the place of something of the snapshot", report.display());
             return Err(Failure::usage(text).hint(OUTSIDE));
         }
