@@ -4,7 +4,9 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use super::habits;
+use clap::CommandFactory;
+
+use super::{Args, habits};
 
 /// The metrics that a command line asks for.
 pub(crate) struct Metrics {
@@ -18,7 +20,7 @@ impl Metrics {
     /// Finds the file that `--metrics` names.
     pub(crate) fn of(arguments: &[OsString]) -> Option<Self> {
         let line = habits::spelled_out(arguments);
-        let at = habits::place_of_command(&line)?;
+        let at = place_of_command(&line)?;
         let file = given(&line, "--metrics")?;
         // Such a word is the next option.
         if file.is_empty() || file.as_bytes().starts_with(b"-") {
@@ -29,6 +31,17 @@ impl Metrics {
         let others = others.map(OsStr::to_owned).collect();
         Some(Self { command: line[at].clone(), file: file.into(), others })
     }
+}
+
+/// Finds the command. Where a word that is none stands in its place, that may be the value of an option that is not
+/// known, and the command one of those with metrics behind it.
+fn place_of_command(line: &[OsString]) -> Option<usize> {
+    let at = habits::place_of_command(line)?;
+    if Args::command().find_subcommand(&line[at]).is_some() {
+        return Some(at);
+    }
+    let mut later = line.iter().enumerate().skip(at).take_while(|(_, word)| *word != "--");
+    later.find(|(_, word)| *word == "restore" || *word == "verify").map(|(place, _)| place)
 }
 
 /// Returns the value of an option; behind `--` there is none.
@@ -76,6 +89,16 @@ mod tests {
             }
             assert!(!found.others.contains(&"m".into()), "{line}");
         }
+        // The value of an option that is not known stands before the command.
+        for (line, command) in [
+            ("--frobnicate r restore a t --metrics m", "restore"),
+            ("--frobnicate r snapshot restore a t --metrics m", "restore"),
+            ("--frobnicate r --x verify --metrics m", "verify"),
+            ("--frobnicate=r cat restore --metrics m", "cat"),
+        ] {
+            let found = Metrics::of(&words(&format!("kopia-rs {line}"))).unwrap();
+            assert_eq!((found.command, found.file), (command.into(), "m".into()), "{line}");
+        }
         // The target is called as the file is.
         let same = Metrics::of(&words("kopia-rs restore a --metrics m m")).unwrap();
         assert!(same.others.contains(&"m".into()));
@@ -84,6 +107,7 @@ mod tests {
             "restore a t --metrics",
             "restore a t --metrics --json",
             "restore a -- --metrics m",
+            "--frobnicate r --metrics m -- restore",
         ] {
             assert!(Metrics::of(&words(&format!("kopia-rs {line}"))).is_none(), "{line}");
         }
