@@ -19,6 +19,7 @@ use crate::mover::contract::dispatch;
 use crate::mover::contract::environment::Variable;
 use crate::mover::contract::place::Place;
 use crate::mover::contract::settings::Settings;
+use crate::mover::warn_of;
 use crate::terminal::output::{escape, log_line};
 use crate::terminal::password;
 use crate::wording::advice::NO_HASH_KEY;
@@ -97,6 +98,7 @@ pub(super) fn hand_over(job: &Job<'_>, choice: &Choice) -> JobOutcome {
     let Choice { place, by, .. } = choice;
     let name = place.kind().map_or_else(|| place.to_string(), |kind| kind.to_string());
     let cannot = format!("{by} names {name}, which this build of kopia-rs cannot read");
+    warn_of(job.log, job.metrics.clone());
     if job.environment.has(Variable::Fallback) {
         job.log.warn(&format!("{cannot}; the original script restores"));
         job.log.remove_metrics();

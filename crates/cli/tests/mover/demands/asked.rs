@@ -260,6 +260,10 @@ fn m03_storage_that_nobody_knows_is_named_and_handed_over_only_on_request() {
     let measured = job().env("KOPIA_RS_METRICS_FILE", &metrics);
     handed_over(&pod, &measured).expect("the script is run");
     assert!(!metrics.exists());
+    // Where they must not be, an old file stays, and that is said.
+    let inside = job().env("KOPIA_RS_METRICS_FILE", pod.volume().join("restore.prom"));
+    let (_, log) = handed_over(&pod, &inside).expect("the script is run");
+    assert!(log.contains("WARN: the metrics file ") && log.contains("would be the target"), "{log}");
 }
 
 #[test]
