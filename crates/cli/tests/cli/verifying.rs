@@ -253,6 +253,9 @@ fn whatever_is_written_tells_that_the_list_is_incomplete() {
         assert!(success.ends_with(if code == 0 { " 1" } else { " 0" }), "{arguments}: {success}");
         assert_eq!(html.contains("class=\"verdict bad\">"), code == 3, "{arguments}: {html}");
         assert_eq!(html.contains("the list of snapshots is incomplete"), code == 3, "{arguments}: {html}");
+        let says_all =
+            html.contains("\">what was read is sound, but the list of snapshots is incomplete</p>");
+        assert_eq!(says_all, arguments.contains("latest"), "{arguments}: {html}");
         assert_eq!(ran.json()["hasGaps"].as_bool(), (code == 3).then_some(true), "{arguments}");
     }
 }

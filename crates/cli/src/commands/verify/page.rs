@@ -27,7 +27,8 @@ pub(super) fn page(summary: &Summary<'_>, place: &str) -> String {
         (true, None) => "verdict open",
         (true, Some(_)) => "verdict",
     };
-    let verdict = summary.line().unwrap_or_else(|| match summary.is_sound() {
+    let verdict = summary.line().unwrap_or_else(|| match summary.is_sound_as_listed() {
+        true if summary.has_gaps => format!("what was read is sound, but {INCOMPLETE_LIST}"),
         true => "what was read is sound".into(),
         false => "not everything can be restored".into(),
     });

@@ -37,11 +37,15 @@ pub(super) struct Json {
 }
 
 impl Summary<'_> {
-    /// Returns whether nothing is wrong with what was looked at.
+    /// Returns whether nothing is wrong with what was looked at, and no snapshot is missing from the list.
     pub(super) fn is_sound(&self) -> bool {
+        self.is_sound_as_listed() && !self.has_gaps
+    }
+
+    /// Returns whether nothing is wrong with what was looked at.
+    pub(super) fn is_sound_as_listed(&self) -> bool {
         self.verified.is_sound()
             && self.lost.is_empty()
-            && !self.has_gaps
             && self.verified.rotated.as_ref().is_none_or(|rotated| rotated.standing.damaged == 0)
     }
 
