@@ -30,6 +30,7 @@ use super::target::Target;
 use super::{Identity, is_directory, look, open_directory, open_to_change};
 use super::{partial, placeholder};
 use crate::kept::{Keeping, Slot};
+use crate::outcome::Unset;
 use crate::reason::{Operation, Reason};
 use crate::space::is_full;
 use crate::tally::Tally;
@@ -264,14 +265,23 @@ impl Publisher<'_> {
     fn finish_moved(&mut self, parent: BorrowedFd<'_>, directory: &Arc<Directory>) -> Result<(), Reason> {
         let Some(identity) = directory.identity() else { return Ok(()) };
         let name = directory.name();
-        let is_it = |stat: &Stat| Identity::from(stat) == identity;
+        let is_refused = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
         let handle = match open_directory(parent, name) {
             // One that got to its place before the end has its attributes already, and may be closed by them.
-            Err(error)
-                if error.kind() == io::ErrorKind::PermissionDenied
-                    && look(parent, name).is_ok_and(|stat| stat.as_ref().is_some_and(is_it)) =>
-            {
-                open_to_change(parent, name.as_bytes())
+            Err(error) if is_refused(&error) => {
+                let stat = look(parent, name).ok().flatten();
+                match stat.filter(|stat| Identity::from(stat) == identity) {
+                    Some(stat) => match open_to_change(parent, name.as_bytes()) {
+                        // It may be another user's by now. What it lacks then nobody could set.
+                        Err(error) if is_refused(&error) => {
+                            let wanted = self.metadata.staged(&directory.attributes, &stat);
+                            self.tally.unset(Unset::of(&stat, &wanted), || directory.path_of(""));
+                            return Ok(());
+                        }
+                        opened => opened,
+                    },
+                    None => Err(error),
+                }
             }
             opened => opened,
         };

@@ -223,7 +223,7 @@ fn half_a_file_in_place_is_put_right() {
 const FEW_CAPABILITIES: &str = "KOPIA_RS_TEST_FEW_CAPABILITIES";
 
 /// Runs a test once more with these capabilities alone, where this is root; returns whether it is that run.
-fn with_capabilities(few: &str, test: &str) -> bool {
+pub(crate) fn with_capabilities(few: &str, test: &str) -> bool {
     if std::env::var_os(FEW_CAPABILITIES).is_some() {
         return true;
     }

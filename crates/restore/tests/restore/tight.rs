@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -19,6 +19,7 @@ use kopia_testkit::writer::RepositoryWriter;
 use crate::common::{Place, file, folder, names};
 use crate::random::node::{Node, PIECE, What};
 use crate::random::{Model, options};
+use crate::resuming::with_capabilities;
 
 /// A file here takes one page, whatever its size.
 const PAGE: u64 = 4096;
@@ -252,6 +253,46 @@ fn a_folder_that_makes_room_has_its_attributes_before_the_end() {
     assert_eq!((outcome.problem_count, outcome.notes.modes), (0, 0), "{:?}", outcome.problems);
     assert_eq!(folders.each_ref().map(mode), [0o311; 2]);
     folders.iter().for_each(|path| fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap());
+}
+
+/// Root that may give files away has no rights in them then, unless it may do as it likes everywhere.
+#[test]
+fn a_folder_that_makes_room_and_is_given_away_is_no_problem_at_the_end() {
+    let test = "tight::a_folder_that_makes_room_and_is_given_away_is_no_problem_at_the_end";
+    let Some(mount) = tmpfs::mounted() else {
+        let place = Place::new();
+        fs::create_dir(place.path("mount")).unwrap();
+        return tmpfs::rerun(test, &place.path("mount"));
+    };
+    let target = mount.join("target");
+    let folders = ["a", "z"].map(|name| target.join(name));
+    // Who lacks capabilities cannot do this, and finds it done.
+    if !target.exists() {
+        fs::create_dir(&target).unwrap();
+        folders.iter().for_each(|path| fs::write(path, [9; 8 * PAGE as usize]).unwrap());
+        tmpfs::resize(&mount, tmpfs::used(&mount) + 11 * PAGE);
+    }
+    if !with_capabilities("-all,+chown", test) {
+        return;
+    }
+    let place = Place::new();
+    let mut writer = RepositoryWriter::new();
+    let entries = ["a", "z"].map(|name| {
+        let object = writer.file(&[name.as_bytes()[0]; 8 * PAGE as usize]);
+        let mut made = folder(name, &writer.directory(&[file("inner", &object, 8 * PAGE as usize)]));
+        (made["mode"], made["uid"], made["gid"]) = ("0750".into(), 1000.into(), 1000.into());
+        made
+    });
+    let root = folder("data", &writer.directory(&entries));
+    writer.snapshot("app@host:/data", root);
+    let root = place.finish("repo", writer);
+    let outcome = kopia_restore::restore(&root, &target, &Options::default()).unwrap();
+    let notes = (outcome.notes.modes, outcome.notes.owners);
+    assert_eq!((outcome.problem_count, notes), (0, (0, 0)), "{:?}", outcome.problems);
+    for path in &folders {
+        let found = fs::metadata(path).unwrap();
+        assert_eq!((found.mode() & 0o7777, found.uid(), found.gid()), (0o750, 1000, 1000));
+    }
 }
 
 /// Stops as soon as one of these has other bytes than before.
