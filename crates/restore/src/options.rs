@@ -1,5 +1,6 @@
 //! What a caller may choose. The defaults are what is safe.
 
+use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -101,8 +102,8 @@ pub struct Options {
     /// with the same patterns, and all shards need the same.
     pub chosen: Option<Chosen>,
     /// Roots that other restores put into the same target, before this one or after it. What is unfinished of
-    /// them is left to those; of other roots it is removed.
-    pub beside: Arc<[ObjectId]>,
+    /// them is left to those, also while they are at work; of other roots it is removed.
+    pub beside: Arc<HashSet<ObjectId>>,
 }
 
 /// What happens to a file or link that the target has already. Directories are filled whatever this says.

@@ -71,6 +71,10 @@ impl Staging {
         };
         let mut taken_up = None;
         for leftover in leftovers {
+            // There may be thousands of them, and each looks at its own.
+            if is_beside(&leftover, root, options) {
+                continue;
+            }
             let Some(handle) = open_own(target, &leftover).map_err(error)? else { continue };
             if !lock(&handle, directory, &leftover).map_err(error)? {
                 return Err(busy());
@@ -78,9 +82,6 @@ impl Staging {
             if leftover == name {
                 tracing::info!(leftover, "taking up what an interrupted restore left");
                 taken_up = Some(handle);
-                continue;
-            }
-            if is_beside(&leftover, root, options) {
                 continue;
             }
             tracing::info!(leftover, "removing what an interrupted restore left");

@@ -1,5 +1,6 @@
 //! One restore by several processes.
 
+use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -487,8 +488,8 @@ fn what_is_unfinished_of_another_part_is_left_to_that() {
         folder("data", &writer.directory(&[one, two]))
     });
     let parts = ["one", "two"].map(|name| root.at(name).unwrap());
-    let beside: Arc<[ObjectId]> = parts.iter().map(Entry::object).collect();
-    let restore = |part: &Entry, portion, beside: &Arc<[ObjectId]>| {
+    let beside: Arc<HashSet<ObjectId>> = Arc::new(parts.iter().map(Entry::object).collect());
+    let restore = |part: &Entry, portion, beside: &Arc<HashSet<ObjectId>>| {
         let mut options = Options::default();
         (options.portion, options.beside) = (portion, beside.clone());
         kopia_restore::restore(part, place.path("target"), &options)

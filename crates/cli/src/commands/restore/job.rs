@@ -1,5 +1,6 @@
 //! One WHAT of a restore, and where it goes.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use kopia_rs::restore::Options;
@@ -49,7 +50,8 @@ pub(super) fn jobs(
         job.parts.push((part.selection.entry, options));
     }
     for job in &mut jobs {
-        let roots: Arc<[_]> = job.parts.iter().map(|(entry, _)| entry.object()).collect();
+        let roots: HashSet<_> = job.parts.iter().map(|(entry, _)| entry.object()).collect();
+        let roots = Arc::new(roots);
         job.parts.iter_mut().for_each(|(_, options)| options.beside = roots.clone());
     }
     jobs

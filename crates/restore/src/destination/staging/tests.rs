@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
+use std::sync::Arc;
 
 use kopia_testkit::refuse::{Call, refusing};
 
@@ -102,6 +103,22 @@ fn a_shard_does_not_join_a_restore_of_the_whole() {
     drop(whole);
     let _first = Staging::open(&target, root, &shard).unwrap();
     Staging::open(&target, root, &shard).unwrap();
+}
+
+#[test]
+fn what_is_left_of_those_beside_it_is_not_even_opened() {
+    let place = tempfile::tempdir().unwrap();
+    let target = target(place.path());
+    let [root, other]: [ObjectId; 2] = ["kaa", "kbb"].map(|root| root.parse().unwrap());
+    let left = place.path().join(format!("{PREFIX}kbb"));
+    fs::create_dir(&left).unwrap();
+    fs::set_permissions(&left, fs::Permissions::from_mode(0o700)).unwrap();
+    let held = fs::File::open(&left).unwrap();
+    rustix::fs::flock(&held, FlockOperation::NonBlockingLockExclusive).unwrap();
+    let beside = Options { beside: Arc::new([root, other].into()), ..Options::default() };
+    Staging::open(&target, root, &beside).unwrap();
+    assert!(left.exists());
+    assert!(matches!(Staging::open(&target, root, &Options::default()), Err(Error::Busy { .. })));
 }
 
 #[test]
