@@ -111,10 +111,12 @@ fn unnamed(directory: &Path, prefix: &str, mode: u32) -> Option<File> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let umask = status.lines().find_map(|line| line.strip_prefix("Umask:"))?;
     let umask = u32::from_str_radix(umask.trim(), 8).ok()?;
-    // Some systems have such files, but give them no name; that would be known only once all is written.
-    let (probe, name) = (make()?, random_name(directory, prefix));
-    link(&probe, &name).ok()?;
-    fs::remove_file(&name).ok()?;
+    // Some systems have such files, but give them no name, or show them as others by it; that would be known only
+    // once all is written.
+    let probe = Unfinished::of(make()?, random_name(directory, prefix), false).ok()?;
+    link(&probe.file, &probe.name.path).ok()?;
+    let is_shown = probe.name.is_own().unwrap_or(false);
+    fs::remove_file(&probe.name.path).ok().filter(|()| is_shown)?;
     // Before Linux 5.19, some file systems forget the umask here.
     make().filter(|file| file.metadata().is_ok_and(|metadata| metadata.mode() & umask == 0))
 }
