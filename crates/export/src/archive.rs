@@ -2,17 +2,10 @@
 
 use std::io;
 
-use kopia_repository::Defect;
-
 use crate::batch::Meta;
 
 /// An archive that is being written, entry by entry.
 pub(crate) trait Archive {
-    /// Returns why a path cannot stand in it, that of a directory without the `/` at its end.
-    fn refusal(&self, _path: &str) -> Option<Defect> {
-        None
-    }
-
     /// Returns whether programs on other systems than Unix take a name in it for something else.
     fn is_foreign(&self, _name: &str) -> bool {
         false

@@ -3,8 +3,11 @@
 use std::num::NonZeroUsize;
 use std::str::FromStr;
 
+use kopia_repository::Defect;
 use kopia_repository::choice::Chosen;
 use kopia_repository::owners::Owners;
+
+use crate::zip;
 
 /// How an export is done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +79,14 @@ impl Format {
             (".zip", Self::Zip),
         ];
         ends.into_iter().find(|(end, _)| name.ends_with(end)).map(|(_, format)| format)
+    }
+
+    /// Returns why a path cannot stand in such an archive, that of a directory without the `/` at its end.
+    pub fn refusal(self, path: &str) -> Option<Defect> {
+        match self {
+            Self::Tar | Self::TarZst | Self::TarGz => None,
+            Self::Zip => zip::refusal(path),
+        }
     }
 }
 

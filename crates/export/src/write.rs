@@ -65,7 +65,7 @@ impl<'s, 'a, 'w> Writer<'s, 'a, 'w> {
     fn item(&mut self, batch: &Batch, item: &Item) -> Result<()> {
         if let Item::Directory(meta) | Item::Symlink(meta, _) | Item::File(meta, _) | Item::Begin(meta, _) =
             item
-            && let Some(defect) = self.archive.refusal(&meta.path)
+            && let Some(defect) = self.shared.options.format.refusal(&meta.path)
         {
             return self.problem(problem(meta, defect), 0);
         }

@@ -40,6 +40,14 @@ const BUFFER: usize = 256 << 10;
 /// The longest path in bytes, without the `/` that a directory's has at its end.
 const LONGEST_PATH: usize = u16::MAX as usize - 1;
 
+/// Returns why a path cannot stand in a zip, that of a directory without the `/` at its end.
+pub(crate) fn refusal(path: &str) -> Option<Defect> {
+    if path.len() > LONGEST_PATH {
+        return Some(Defect::LongPath { limit: LONGEST_PATH });
+    }
+    names::leads_out(path).then_some(Defect::LeadsOut)
+}
+
 /// A zip archive that is being written.
 pub(crate) struct Zip<W: Write> {
     out: BufWriter<W>,
@@ -205,13 +213,6 @@ impl<W: Write> Zip<W> {
 }
 
 impl<W: Write> Archive for Zip<W> {
-    fn refusal(&self, path: &str) -> Option<Defect> {
-        if path.len() > LONGEST_PATH {
-            return Some(Defect::LongPath { limit: LONGEST_PATH });
-        }
-        names::leads_out(path).then_some(Defect::LeadsOut)
-    }
-
     fn is_foreign(&self, name: &str) -> bool {
         names::is_foreign(name)
     }

@@ -78,7 +78,7 @@ pub(super) fn run(
     }
     let report = || args.report.as_deref().map(|path| Report::create(path, directory.as_deref())).transpose();
     if args.dry_run {
-        return dry_run::run(session, &roots, args, report()?);
+        return dry_run::run(session, (&roots, &options), args, report()?);
     }
     file::refuse(args.named_file(), args.overwrite, directory.as_deref())?;
     if let Some(line) = args.named_file().and_then(file::leftovers) {

@@ -260,6 +260,10 @@ fn names_that_windows_takes_for_something_else_are_noted_in_a_zip() {
     let problem = &ran.json()["problems"][0];
     assert_eq!((&problem["path"], &problem["reason"]), (&json!("..\\x"), &json!("leads_out")));
     assert_eq!((&ran.json()["foreignNames"], &problem["class"]), (&json!(1), &json!("Unsupported")));
+    let dry = KopiaRs::written(&repository, "export latest --json --dry-run").arg(place.path("y.zip")).run();
+    let dry = dry.exits(3).says(&["would lead out of the folder"]).json();
+    assert_eq!((&dry["problems"][0], &dry["problemCount"]), (problem, &json!(1)));
+    assert_eq!((&dry["files"], &dry["bytes"]), (&json!(1), &json!(4)));
     let ran = export("x.tar").exits(0);
     assert_eq!((&ran.json()["foreignNames"], &ran.json()["files"]), (&json!(0), &json!(2)));
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::io::Write;
 
 use kopia_rs::EntryKind;
-use kopia_rs::export::Root;
+use kopia_rs::export::{self, Options, Outcome, Root};
 use kopia_rs::restore::{Figures, Plan};
 use serde::Serialize;
 
@@ -16,7 +16,7 @@ use crate::error::{Exit, Failure};
 use crate::session::Session;
 use crate::session::needed::reading;
 use crate::terminal::output::{self, escape, log_line, thousands};
-use crate::terminal::progress::{Kinds, SHOWN};
+use crate::terminal::progress::{Kinds, SHOWN, of_export};
 use crate::terminal::report::{Line, Report};
 
 /// What `--json` prints.
@@ -47,21 +47,32 @@ impl Json<'_> {
         self.left_out += figures.left_out;
         self.problem_count += figures.problem_count;
     }
+
+    /// Takes off what has no place in such an archive.
+    fn refuse(&mut self, refused: &Outcome) {
+        self.files = self.files.saturating_sub(refused.files);
+        self.folders = self.folders.saturating_sub(refused.directories);
+        self.symlinks = self.symlinks.saturating_sub(refused.symlinks);
+        self.bytes = self.bytes.saturating_sub(refused.bytes);
+        self.problem_count += refused.problem_count;
+    }
 }
 
 pub(super) fn run(
     session: &Session,
-    roots: &[Root],
+    (roots, options): (&[Root], &Options),
     args: &args::Export,
     report: Option<Report>,
 ) -> Result<Exit, Failure> {
     let (mut json, mut packs, mut problems) = (Json::default(), HashSet::new(), Vec::new());
     for root in roots {
-        let mut options = reading(root.chosen.clone());
-        options.max_depth = args.max_depth;
-        let plan = Plan::new(&root.entry, &options)?;
+        let mut reading = reading(root.chosen.clone());
+        reading.max_depth = args.max_depth;
+        let plan = Plan::new(&root.entry, &reading)?;
         let figures = plan.figures()?;
+        let refused = export::refused(root, options);
         json.add(root, &figures);
+        json.refuse(&refused);
         if roots.len() == 1 {
             json.packs = figures.packs;
         } else {
@@ -72,6 +83,7 @@ pub(super) fn run(
             problem.path = joined(&root.path, &problem.path).into_owned();
             problem
         }));
+        problems.extend(refused.problems.iter().map(of_export));
     }
     let mut kinds = Kinds::default();
     for (number, problem) in problems.iter().enumerate() {

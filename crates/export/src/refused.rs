@@ -1,0 +1,95 @@
+//! What an archive of some kind cannot hold, found without writing one.
+
+use std::ops::ControlFlow;
+
+use kopia_format::directory::{EntryKind, Summary};
+use kopia_repository::tree::{CurrentPath, Order, Problem as Skipped, Visitor, Walk, Walked};
+use kopia_repository::{Defect, Entry, Error, Trail};
+
+use crate::{Format, Options, Outcome, Problem, Root};
+
+/// Finds what [`export_all`](crate::export_all) would leave out of an archive of this format because of its path.
+/// Directories are read, no files; of a format that holds every path, nothing is.
+///
+/// The outcome counts what is left out, as files, directories, symbolic links and bytes; each is one of its
+/// problems. What cannot be read is none of them.
+pub fn refused(root: &Root, options: &Options) -> Outcome {
+    let (format, path, found) = (options.format, CurrentPath::default(), Outcome::default());
+    let mut refused = Refused { root, format, path, found };
+    match root.entry.kind() {
+        _ if format != Format::Zip => {}
+        EntryKind::File | EntryKind::Symlink => refused.look_at(root.path_of_leaf(), Some(&root.entry)),
+        EntryKind::Directory => {
+            let walk = Walk::new(root.entry.repository())
+                .order(Order::DepthFirst)
+                .read_ahead()
+                .max_depth(options.max_depth)
+                .choosing(&root.chosen);
+            let _ = walk.run([(&root.entry, root.attributes)], &mut refused);
+        }
+    }
+    refused.found
+}
+
+/// Looks at the path of each entry.
+struct Refused<'r> {
+    root: &'r Root,
+    format: Format,
+    /// Below the root.
+    path: CurrentPath,
+    found: Outcome,
+}
+
+impl Refused<'_> {
+    /// Counts an entry, a directory if it is none, that has no place in the archive.
+    fn look_at(&mut self, path: String, leaf: Option<&Entry>) {
+        let Some(defect) = self.format.refusal(&path) else { return };
+        match leaf.map(Entry::kind) {
+            Some(EntryKind::Symlink) => self.found.symlinks += 1,
+            Some(EntryKind::File) => self.found.files += 1,
+            Some(EntryKind::Directory) | None => self.found.directories += 1,
+        }
+        let file = leaf.filter(|entry| entry.kind() == EntryKind::File);
+        self.found.bytes = self.found.bytes.saturating_add(file.map_or(0, Entry::size));
+        self.found.add(Problem { path, defect, lost: Vec::new() }, 0);
+    }
+
+    fn path_of(&self, name: &str) -> String {
+        self.root.path_of(self.path.path_of(name))
+    }
+}
+
+impl Visitor for Refused<'_> {
+    /// Whether it has an entry of its own.
+    type Directory = bool;
+
+    fn enter(&mut self, directory: &mut Walked<bool>) -> ControlFlow<()> {
+        self.path.enter(&directory.trail);
+        if directory.attached {
+            self.look_at(self.path_of(""), None);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn leaf(&mut self, _: &mut Walked<bool>, entry: Entry) -> ControlFlow<()> {
+        self.look_at(self.path_of(entry.name()), Some(&entry));
+        ControlFlow::Continue(())
+    }
+
+    fn directory(
+        &mut self,
+        _: &mut Walked<bool>,
+        _: &Entry,
+        way: Result<&Trail, Defect>,
+    ) -> ControlFlow<(), Option<bool>> {
+        ControlFlow::Continue(way.is_ok().then_some(true))
+    }
+
+    fn problem(&mut self, _: &mut Walked<bool>, _: Skipped) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+
+    fn leave(&mut self, _: Walked<bool>, _: Result<Option<Summary>, Error>) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+}
