@@ -344,6 +344,36 @@ fn open_fault(store: &MemoryStore, degraded: bool) -> Repository {
 }
 
 #[test]
+fn a_hidden_manifest_that_is_too_large_hides_no_others() {
+    let mut writer = RepositoryWriter::new();
+    let root = json!({"name": "data", "type": "d", "mode": "0755", "obj": writer.directory(&[])});
+    let source = json!({"host": "host", "userName": "app", "path": "/data"});
+    writer.manifest(json!({
+        "source": source,
+        "description": "A".repeat(1 << 20),
+        "startTime": "2026-01-01T00:00:30Z",
+        "endTime": "2026-01-01T00:00:30Z",
+        "rootEntry": root,
+    }));
+    let readable = writer.snapshot("app@host:/data", root);
+    let blobs = writer.finish().into_iter();
+    let store: MemoryStore = blobs.map(|(name, bytes)| (name.parse().unwrap(), bytes)).collect();
+    let lost = ids(&store, "x").remove(0);
+    // Another index blob is left, which knows of other packs.
+    let other = RepositoryWriter::new();
+    for (name, bytes) in other.finish().into_iter().filter(|(name, _)| name.starts_with(['q', 'x'])) {
+        store.insert(name.parse().unwrap(), bytes);
+    }
+    store.remove(&lost).unwrap();
+    let coverage = open(store).manifest_coverage().unwrap();
+    let hidden: Vec<_> = coverage.hidden.iter().map(|hidden| &*hidden.id).collect();
+    assert_eq!(hidden, [readable]);
+    // It may be the newest of any source.
+    assert_eq!(coverage.unread, [coverage.hidden[0].pack.clone()]);
+    assert!(!coverage.is_complete_for(&"other@host:/data".parse().unwrap()));
+}
+
+#[test]
 fn a_hidden_snapshot_is_known_by_its_manifest() {
     let store = newest_index_lost();
     let repository = open_fault(&store, false);

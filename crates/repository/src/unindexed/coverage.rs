@@ -22,7 +22,7 @@ pub struct ManifestCoverage {
     pub hiding: Vec<UnindexedPack>,
     /// The snapshots that are hidden there, newest first.
     pub hidden: Vec<HiddenSnapshot>,
-    /// Those of the packs whose manifests cannot be read.
+    /// Those of the packs whose manifests, or some of them, cannot be read.
     pub unread: Vec<BlobId>,
 }
 

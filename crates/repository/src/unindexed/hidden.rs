@@ -47,7 +47,7 @@ pub struct HiddenSnapshot {
 pub(super) struct Hidden {
     /// Newest first.
     pub(super) snapshots: Vec<HiddenSnapshot>,
-    /// Packs of which nobody knows what they hide.
+    /// Packs of which nobody knows what they hide, or what else.
     pub(super) unread: Vec<BlobId>,
 }
 
@@ -78,7 +78,6 @@ pub(super) fn find(repository: &Repository, packs: &[UnindexedPack], snapshots: 
         }
     });
     let (states, mut unread) = into_inner(found);
-    unread.sort_unstable();
     let known: HashSet<&str> = snapshots.iter().map(|snapshot| snapshot.id()).collect();
     let deleted: HashSet<&ManifestId> = snapshots.tombstones().iter().collect();
     // The last state of each counts, wherever it lies: a pack may hide that a snapshot was deleted.
@@ -86,24 +85,34 @@ pub(super) fn find(repository: &Repository, packs: &[UnindexedPack], snapshots: 
         .iter()
         .flat_map(|states| states.manifests.iter().map(|manifest| (manifest.id.clone(), states.pack)))
         .collect();
-    let mut snapshots: Vec<HiddenSnapshot> =
-        manifest::latest(states.into_iter().flat_map(|states| states.manifests))
-            .into_iter()
-            .filter(|manifest| manifest.is_snapshot() && !manifest.deleted)
-            .filter(|manifest| !deleted.contains(&manifest.id))
-            .filter_map(|manifest| Some((SnapshotManifest::parse(&manifest).ok()?, packs.get(&manifest.id)?)))
-            .filter(|(snapshot, _)| !known.contains(snapshot.id()))
-            .map(|(snapshot, pack)| HiddenSnapshot {
+    let latest = manifest::latest(states.into_iter().flat_map(|states| states.manifests))
+        .into_iter()
+        .filter(|manifest| manifest.is_snapshot() && !manifest.deleted)
+        .filter(|manifest| !deleted.contains(&manifest.id) && !known.contains(manifest.id.as_str()));
+    let mut hidden = Vec::new();
+    for manifest in latest {
+        let Some(pack) = packs.get(&manifest.id) else { continue };
+        match SnapshotManifest::parse(&manifest) {
+            Ok(snapshot) => hidden.push(HiddenSnapshot {
                 id: snapshot.id().into(),
                 source: snapshot.source().clone(),
                 start_time: snapshot.start_time(),
                 is_incomplete: snapshot.incomplete().is_some(),
                 pack: pack.id.clone(),
                 is_expected: pack.is_expected(),
-            })
-            .collect();
-    snapshots.sort_unstable_by(|a, b| b.start_time.cmp(&a.start_time).then_with(|| a.id.cmp(&b.id)));
-    Hidden { snapshots, unread }
+            }),
+            // It may be the newest of any source; the others of its pack are known all the same.
+            Err(error) => {
+                let id = &manifest.id;
+                tracing::debug!(pack = %pack.id, manifest = %id, %error, "what is hidden cannot be read");
+                unread.push(pack.id.clone());
+            }
+        }
+    }
+    hidden.sort_unstable_by(|a, b| b.start_time.cmp(&a.start_time).then_with(|| a.id.cmp(&b.id)));
+    unread.sort_unstable();
+    unread.dedup();
+    Hidden { snapshots: hidden, unread }
 }
 
 /// Reads the manifests of a pack that no index has.
@@ -135,9 +144,6 @@ fn manifests(repository: &Repository, pack: &UnindexedPack, taken: &AtomicUsize)
         let read = manifest::read(&json, |state| {
             if !state.deleted && !state.is_snapshot() {
                 return Ok(());
-            }
-            if let Some(refused) = &state.refused {
-                return Err(format!("manifest {}: {refused}", state.id));
             }
             let memory = memory_of(&state);
             if taken.fetch_add(memory, Ordering::Relaxed) + memory > MOST {
