@@ -49,11 +49,11 @@ pub(crate) struct Followed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Made {
     /// It has no bytes.
-    OfNone,
+    Nothing,
     /// It is, or has a list of, only this one.
-    OfOne(Extent),
+    One(Extent),
     /// There are more.
-    OfSeveral,
+    Several,
 }
 
 /// Why an object cannot be followed.
@@ -138,12 +138,12 @@ impl Lists {
         if object.indirection() == 0 {
             return Extents::new(repository, object)
                 .next()
-                .map_or(Some(Made::OfNone), |extent| extent.ok().map(Made::OfOne));
+                .map_or(Some(Made::Nothing), |extent| extent.ok().map(Made::One));
         }
         match self.known.get(&object)?.as_ref().ok()?.extents {
-            0 => Some(Made::OfNone),
-            1 => self.only.get(&object).copied().map(Made::OfOne),
-            _ => Some(Made::OfSeveral),
+            0 => Some(Made::Nothing),
+            1 => self.only.get(&object).copied().map(Made::One),
+            _ => Some(Made::Several),
         }
     }
 

@@ -314,9 +314,9 @@ impl Search<'_> {
     /// Returns why no link can have an object as its target, if that is so although it can be read.
     fn why_no_target(&self, object: ObjectId) -> Option<Defect> {
         match self.lists.made(self.repository, object)? {
-            Made::OfNone => Some(Defect::LinkTarget),
-            Made::OfSeveral => Some(Defect::LongTarget),
-            Made::OfOne(extent) => {
+            Made::Nothing => Some(Defect::LinkTarget),
+            Made::Several => Some(Defect::LongTarget),
+            Made::One(extent) => {
                 let of_bytes = self.damaged.targets.get(&Target::from(&extent)).cloned();
                 of_bytes.or_else(|| Defect::of_target_length(extent.length?))
             }

@@ -168,7 +168,7 @@ impl<'a> Survey<'a> {
 
     /// Adds the target of a link; returns whether it may be one, as far as the index tells.
     fn add_target(&mut self, object: ObjectId) -> bool {
-        let Some(Made::OfOne(extent)) = self.lists.made(self.repository, object) else { return false };
+        let Some(Made::One(extent)) = self.lists.made(self.repository, object) else { return false };
         let is_target = extent.length.is_none_or(|length| Defect::of_target_length(length).is_none());
         if is_target {
             self.targets.insert(Target::from(&extent));

@@ -18,7 +18,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use kopia_repository::choice::Chosen;
-use rustix::fs::{AtFlags, Mode, RenameFlags, Stat};
+use rustix::fs::{AtFlags, Mode, RenameFlags};
 use rustix::io::Errno;
 
 use super::directory::Directory;

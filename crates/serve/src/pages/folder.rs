@@ -71,10 +71,8 @@ pub(crate) fn page(
     body.push_str(&pager.links(&format!("sort={sort}&amp;{}", if is_down { "order=down&amp;" } else { "" })));
     if read.is_cut {
         let most = count(read.rows.len() as u64);
-        let _ = writeln!(
-            body,
-            "<p class=\"bad\">Only the first {most} entries are shown; a tar has all.</p>"
-        );
+        let _ =
+            writeln!(body, "<p class=\"bad\">Only the first {most} entries are shown; a tar has all.</p>");
     } else if read.rows.is_empty() {
         body.push_str("<p class=\"quiet\">It is empty.</p>\n");
     }

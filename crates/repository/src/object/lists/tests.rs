@@ -132,13 +132,9 @@ fn an_only_extent_is_known_once_its_lists_are_followed() {
     let repository = open(writer);
     let extent = Extent { start: 0, length: Some(1), content: id(&byte).content(), compressed: false };
     let mut lists = Lists::default();
-    assert_eq!(lists.made(&repository, id(&byte)), Some(Made::OfOne(extent)));
-    let made = [
-        (nested, Made::OfOne(extent)),
-        (one, Made::OfOne(extent)),
-        (two, Made::OfSeveral),
-        (none, Made::OfNone),
-    ];
+    assert_eq!(lists.made(&repository, id(&byte)), Some(Made::One(extent)));
+    let made =
+        [(nested, Made::One(extent)), (one, Made::One(extent)), (two, Made::Several), (none, Made::Nothing)];
     for (object, made) in made {
         lists.follow(&repository, id(&object), &mut |_, _| Ok(true)).unwrap();
         assert_eq!(lists.made(&repository, id(&object)), Some(made));
