@@ -415,9 +415,9 @@ pub mod restore {
         Access, Action, Attribute, Change, Device, DeviceOptions, DeviceOutcome, Durability, Error, Existing,
         Figures, FilesFound, FoldedNames, KeptFolder, KeptState, LostRange, NameHolder, NotDeleted, Notes,
         Observer, Operation, Options, Outcome, PageCache, Plan, Portion, Preview, Problem, Reason, Result,
-        Salvaged, Signature, SystemError, Undone, Unfit, close_checked, compare, find_kept, folded_names,
-        is_outside, only_file, preview, restore, restore_observed, restore_to_device, size_on_device,
-        true_size, unusable_kept,
+        Salvaged, Signature, SystemError, Undone, Unfit, all_kept, close_checked, compare, find_kept,
+        folded_names, is_outside, only_file, preview, restore, restore_observed, restore_to_device,
+        size_on_device, true_size,
     };
 }
 

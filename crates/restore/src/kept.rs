@@ -28,7 +28,7 @@ mod sweep;
 mod undo;
 
 pub(crate) use aside::is_empty;
-pub use find::{find_kept, unusable_kept};
+pub use find::{all_kept, find_kept};
 pub use folder::{KeptFolder, KeptState};
 pub(crate) use keeping::{Change, Keeping, Noted, Slot, path_in};
 pub use undo::Undone;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use kopia_rs::diagnosis::Class;
 use kopia_rs::diagnosis::text::chain;
-use kopia_rs::restore::{self, KeptFolder, KeptState, Undone, find_kept, unusable_kept};
+use kopia_rs::restore::{self, KeptFolder, KeptState, Undone, all_kept, find_kept};
 use serde::Serialize;
 
 use super::restore::result::NotesJson;
@@ -86,7 +86,7 @@ fn choose(near: &Path, forget: bool) -> Result<KeptFolder, Failure> {
         let concerns = place.starts_with(&target) || target.starts_with(&place);
         concerns && (forget || is_undoable(folder))
     };
-    let (found, unusable) = (find_kept(near), unusable_kept(near));
+    let (found, unusable) = all_kept(near);
     let mut found: Vec<_> = found.into_iter().filter(wanted).collect();
     if found.is_empty() {
         return Err(nothing_kept(&place, &unusable));
@@ -308,7 +308,7 @@ fn described(folder: &KeptFolder) -> String {
 fn list(near: &Path, json: bool) -> Result<Exit, Failure> {
     let (folders, unusable) = match itself(near) {
         Some(folder) => (vec![folder?], Vec::new()),
-        None => (find_kept(near), unusable_kept(near)),
+        None => all_kept(near),
     };
     let mut out = output::out();
     let written = folders.iter().try_for_each(|folder| {

@@ -12,30 +12,31 @@ use super::folder::KeptFolder;
 use crate::{Error, Result};
 
 /// Finds folders that keep what restores replaced, the newest first: in a directory, beside it and in those
-/// that it lies in. Those that cannot be used are left out: [`unusable_kept`] says why.
+/// that it lies in. Those that cannot be used are left out: [`all_kept`] says why.
 pub fn find_kept(near: &Path) -> Vec<KeptFolder> {
-    let mut found = Vec::new();
-    for opened in open_all(near) {
-        match opened {
-            Ok(folder) => found.push(folder),
-            Err(error) => tracing::debug!(%error, "no folder of what was replaced"),
-        }
-    }
-    found.sort_by_key(|folder| Reverse((folder.read.header.began, folder.name.clone())));
-    found
+    all_kept(near).0
 }
 
-/// Returns why folders that [`find_kept`] leaves out cannot be used: each error names one that belongs to another
-/// user, is open to others, cannot be read, or is damaged.
+/// As [`find_kept`], and returns why those that are left out cannot be used: each error names one that belongs to
+/// another user, is open to others, cannot be read, or is damaged.
 ///
 /// Folders without a journal are not among them: they keep nothing, as the restore that made them was killed at
 /// once.
-pub fn unusable_kept(near: &Path) -> Vec<Error> {
+pub fn all_kept(near: &Path) -> (Vec<KeptFolder>, Vec<Error>) {
     let keeps_nothing = |error: &Error| {
         let Error::Target { source, .. } = error else { return false };
         matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof)
     };
-    open_all(near).filter_map(Result::err).filter(|error| !keeps_nothing(error)).collect()
+    let (mut found, mut unusable) = (Vec::new(), Vec::new());
+    for opened in open_all(near) {
+        match opened {
+            Ok(folder) => found.push(folder),
+            Err(error) if keeps_nothing(&error) => tracing::debug!(%error, "no folder of what was replaced"),
+            Err(error) => unusable.push(error),
+        }
+    }
+    found.sort_by_key(|folder| Reverse((folder.read.header.began, folder.name.clone())));
+    (found, unusable)
 }
 
 fn open_all(near: &Path) -> impl Iterator<Item = Result<KeptFolder>> {

@@ -53,7 +53,7 @@ impl KeptFolder {
     /// [`Error::Target`] if it cannot be read, belongs to somebody else or is open to others, who could have
     /// written anything into it, or if its journal is damaged or of a target that lies elsewhere. Where all new
     /// files are somebody else's, or no modes can be set, owner and mode tell nothing: a file is made and removed
-    /// beside the folder to find out.
+    /// in the folder to find out, which keeps its time.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
         let path = path.into();
         Self::read(&path).map_err(|source| error(&path, "is no folder of what was replaced", source))
@@ -72,8 +72,7 @@ impl KeptFolder {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let parent = rustix::fs::open(directory, flags, Mode::empty())?;
         let handle = open_directory(parent.as_fd(), name)?;
-        let stat = rustix::fs::fstat(&handle)?;
-        refuse_others(parent.as_fd(), &stat)?;
+        refuse_others(parent.as_fd(), handle.as_fd())?;
         let read = journal::read(handle.as_fd())?;
         refuse_elsewhere(&parent, Path::new(OsStr::from_bytes(&read.header.path)))?;
         Ok(Self { parent, name: name.to_owned(), handle, read, path })

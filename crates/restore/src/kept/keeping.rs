@@ -171,7 +171,7 @@ impl Keeping {
                 return Err(Errno::XDEV.into());
             }
             // What could not be undone is not to be begun.
-            refuse_others(parent.as_fd(), &stat)?;
+            refuse_others(parent.as_fd(), folder.as_fd())?;
             // Some network file systems have no locks.
             if rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK)
             {

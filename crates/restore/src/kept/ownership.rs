@@ -3,23 +3,46 @@
 use std::io;
 use std::os::fd::BorrowedFd;
 
-use rustix::fs::Stat;
+use rustix::fs::{Stat, Timespec, Timestamps, UTIME_OMIT};
 
 use crate::destination::staging::{is_closed, is_own, sets_modes};
 
 /// Refuses a folder that belongs to another user or is open to others, who could have written anything into its
 /// journal.
 ///
-/// It may belong to the user whose all new files are in the directory that it lies in, as on NFS with
-/// `root_squash` and CIFS with `uid=`, and be shown with any mode where none can be set: whoever could write in
-/// it could change all else there as well, and an undo changes nothing on another file system.
-pub(super) fn refuse_others(directory: BorrowedFd<'_>, folder: &Stat) -> io::Result<()> {
-    let why = if !is_own(directory, folder) {
-        format!("it belongs to user {}", folder.st_uid)
-    } else if !is_closed(folder) && sets_modes(directory) {
+/// It may belong to the user whose all new files are in it, as on NFS with `root_squash` and CIFS with `uid=`, and
+/// be shown with any mode where none can be set: whoever could write in it could change all else there as well,
+/// and an undo changes nothing on another file system. To find out, a file is made in the folder and removed: where
+/// folders are only listed, nothing else is to look as if it had changed.
+pub(super) fn refuse_others(directory: BorrowedFd<'_>, folder: BorrowedFd<'_>) -> io::Result<()> {
+    let found = rustix::fs::fstat(folder)?;
+    let is_users = found.st_uid == rustix::process::geteuid().as_raw();
+    let (mut is_own_folder, mut is_safe) = (is_users, is_closed(&found));
+    // On a file system that somebody has mounted there, files may belong to whomever that pleases.
+    let is_mounted = rustix::fs::fstat(directory)?.st_dev != found.st_dev;
+    if !(is_own_folder && is_safe) && !is_mounted {
+        is_own_folder = is_own(folder, &found);
+        is_safe = is_safe || is_own_folder && !sets_modes(folder);
+        put_time_back(folder, &found);
+    }
+    let why = if !is_own_folder {
+        format!("it belongs to user {}", found.st_uid)
+    } else if !is_safe {
         "others may write in it".into()
     } else {
         return Ok(());
     };
     Err(io::Error::new(io::ErrorKind::PermissionDenied, why))
+}
+
+/// Gives a folder the time that it had.
+fn put_time_back(folder: BorrowedFd<'_>, found: &Stat) {
+    let times = Timestamps {
+        last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+        last_modification: Timespec {
+            tv_sec: found.st_mtime,
+            tv_nsec: found.st_mtime_nsec.try_into().unwrap_or_default(),
+        },
+    };
+    let _ = rustix::fs::futimens(folder, &times);
 }

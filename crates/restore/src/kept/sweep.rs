@@ -10,6 +10,7 @@ use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::{JOURNAL, KEPT, OWN};
+use crate::destination::metadata::probe::PREFIX;
 use crate::destination::staging::is_own;
 use crate::destination::{look, open_directory};
 
@@ -42,8 +43,8 @@ pub(super) fn sweep(directory: &Path, name: &OsStr) {
 pub(super) fn remove_empty(parent: BorrowedFd<'_>, name: &str, folder: BorrowedFd<'_>) {
     let removed = rustix::fs::unlinkat(folder, KEPT, AtFlags::REMOVEDIR);
     if matches!(removed, Ok(()) | Err(Errno::NOENT)) {
-        // An undo that was killed may have left a file of its own.
-        for name in [OWN, JOURNAL] {
+        // Whoever was killed may have left a file that was made to find out about others.
+        for name in [OWN, &format!("{PREFIX}0"), JOURNAL] {
             let _ = rustix::fs::unlinkat(folder, name, AtFlags::empty());
         }
         let _ = rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR);

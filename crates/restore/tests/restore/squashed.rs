@@ -7,8 +7,7 @@ use std::path::Path;
 
 use kopia_repository::{Entry, Shard};
 use kopia_restore::{
-    Error, KeptFolder, Observer, Options, Outcome, Portion, find_kept, restore, restore_observed,
-    unusable_kept,
+    Error, KeptFolder, Observer, Options, Outcome, Portion, all_kept, find_kept, restore, restore_observed,
 };
 use kopia_testkit::squash::{NOBODY, share, squashed};
 use kopia_testkit::writer::RepositoryWriter;
@@ -135,11 +134,20 @@ fn what_is_replaced_is_kept_and_put_back() {
         let Some(path) = path else { return };
         assert_whole(&target);
         assert_eq!(fs::metadata(&path).unwrap().uid(), NOBODY);
+        let times = || {
+            let places = [&target, &place.path("share"), &place.path(""), &path];
+            places.map(|place| fs::metadata(place).unwrap()).map(|found| (found.mtime(), found.mtime_nsec()))
+        };
+        let before = times();
         // Where root's files are its own, it is somebody else's.
-        assert!(find_kept(&target).is_empty());
-        let unusable = unusable_kept(&target);
+        let (found, unusable) = all_kept(&target);
+        assert!(found.is_empty());
         let source = std::error::Error::source(&unusable[0]).unwrap().to_string();
         assert_eq!((unusable.len(), &*source), (1, "it belongs to user 65534"));
+
+        assert_eq!(squashed(|| find_kept(&target).len()), Some(1));
+        assert_eq!(times(), before, "whoever looks changes nothing");
+        assert_eq!(names(&path), ["journal", "kept"]);
 
         // As if it had been killed before it could write that it was through.
         let journal = path.join("journal");

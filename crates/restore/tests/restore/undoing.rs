@@ -10,9 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use kopia_repository::Entry;
 use kopia_repository::choice::Choice;
-use kopia_restore::{
-    Error, KeptFolder, KeptState, Observer, Options, Outcome, Undone, find_kept, unusable_kept,
-};
+use kopia_restore::{Error, KeptFolder, KeptState, Observer, Options, Outcome, Undone, all_kept, find_kept};
 use kopia_testkit::refuse::{Call, refusing};
 use kopia_testkit::tmpfs;
 use kopia_testkit::writer::RepositoryWriter;
@@ -540,9 +538,9 @@ fn where_no_mode_can_be_set_a_folder_that_is_shown_as_open_is_used() {
         fs::write(target.join("changed"), "old").unwrap();
         let path = kopia_restore::restore(&root, &target, &options(false)).unwrap().kept_in.unwrap();
         set_mode(&path, 0o777);
-        assert_eq!((find_kept(&target).len(), unusable_kept(&target).len()), (0, 1));
+        assert_eq!((find_kept(&target).len(), all_kept(&target).1.len()), (0, 1));
         let undone = refusing(&[(Call::Chmod, answer)], || {
-            assert!(unusable_kept(&target).is_empty());
+            assert!(all_kept(&target).1.is_empty());
             undo(find_kept(&target).pop().expect("it is found"))
         });
         if undone.is_none() {

@@ -17,6 +17,9 @@ use super::set::timestamps;
 use super::subject::is_refusal;
 use super::{Attributes, SETGID, SPECIAL, has_time};
 
+/// What the names of such files begin with, before a number.
+pub(crate) const PREFIX: &str = ".kopia-rs-probe-";
+
 /// The defaults of the staging directory.
 ///
 /// One probe is enough: all directories of the staging tree belong to who made it and get their own
@@ -121,7 +124,7 @@ fn make(directory: BorrowedFd<'_>) -> io::Result<(String, OwnedFd)> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mut free = 0;
     loop {
-        let name = format!(".kopia-rs-probe-{free}");
+        let name = format!("{PREFIX}{free}");
         let create = |mode| rustix::fs::openat(directory, &*name, flags, Mode::from_raw_mode(mode));
         let made = match create(0o777) {
             // Some file systems take a mode only where they can hold it.
