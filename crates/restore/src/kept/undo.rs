@@ -2,6 +2,7 @@
 
 mod attributes;
 mod own;
+mod refused;
 mod span;
 
 use std::collections::BTreeMap;
@@ -22,11 +23,12 @@ use super::sweep::remove_empty;
 use super::{ASIDE, KEPT, MADE};
 use crate::destination::remove::remove_made;
 use crate::destination::{DIRECTORY, Identity, is_directory, look, open_to_change, staging};
-use crate::outcome::{KEPT as MOST_PROBLEMS, Unset};
+use crate::outcome::KEPT as MOST_PROBLEMS;
 use crate::reason::Operation;
 use crate::{Error, Notes, Problem, Reason, Result};
 use attributes::times;
 use own::Own;
+use refused::Refused;
 use span::Span;
 
 /// What an undo did.
@@ -75,8 +77,8 @@ struct Undo<'a> {
     last: Option<(Vec<u8>, OwnedFd)>,
     /// Directories that were opened up so that something in them can be changed, and their modes.
     opened: BTreeMap<Vec<u8>, u32>,
-    /// What the target refused, by paths.
-    unset: BTreeMap<Vec<u8>, Unset>,
+    /// What the target refused.
+    refused: Refused,
 }
 
 /// Undoes all that a journal says. Whether inode numbers last is asked of the target.
@@ -113,7 +115,7 @@ pub(super) fn run(mut folder: KeptFolder, is_posix: fn(BorrowedFd<'_>) -> bool) 
         lost: None,
         last: None,
         opened: BTreeMap::new(),
-        unset: BTreeMap::new(),
+        refused: Refused::default(),
     };
     undo.open_up().map_err(failed)?;
     let mut records = Backwards::open(folder.handle.as_fd(), &folder.read).map_err(failed)?;
@@ -135,9 +137,9 @@ pub(super) fn run(mut folder: KeptFolder, is_posix: fn(BorrowedFd<'_>) -> bool) 
         }
     }
     undo.close();
-    let Undo { target, aside, mut undone, opened, unset, .. } = undo;
+    let Undo { target, aside, mut undone, opened, refused, .. } = undo;
     (undone.aside, undone.aside_paths) = (aside.count, aside.paths);
-    undone.notes = attributes::notes(&unset);
+    undone.notes = refused.notes();
     let first = folder.read.root.map(|found| found.modified);
     let close = || {
         if let Some(mode) = opened.get(&b""[..]) {

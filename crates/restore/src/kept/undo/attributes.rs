@@ -4,7 +4,6 @@
 //! nothing that another undo could mend, and no attribute keeps what else there is to put back. What this process
 //! alone is refused, as it lacks a right or an entry is immutable, is a problem: [`Own`] tells the two apart.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
@@ -17,7 +16,7 @@ use super::own::{Own, Wish};
 use crate::destination::metadata::subject::is_refusal;
 use crate::destination::metadata::{SETUID_SETGID, SPECIAL};
 use crate::destination::{is_directory, look, open_to_change};
-use crate::outcome::{Notes, Unset};
+use crate::outcome::Unset;
 
 /// What gets its attributes back.
 #[derive(Debug, Clone, Copy)]
@@ -174,8 +173,10 @@ impl Undo<'_> {
         let directory = open_to_change(parent, name)?;
         let stat = rustix::fs::fstat(&directory)?;
         let has = Subject::Directory(directory.as_fd()).put_back_mode(mode, &stat, &mut self.own)?;
-        let Unset { owner, time, .. } = self.unset.get(path).copied().unwrap_or_default();
-        self.note_or_deny(path, Unset { owner, time, ..Unset::of_mode(has, mode) })
+        self.unless_denied()?;
+        let Unset { owner, time, .. } = self.refused.of_directory(path);
+        self.refused.directory(path, Unset { owner, time, ..Unset::of_mode(has, mode) });
+        Ok(())
     }
 
     /// Gives a directory the attributes that it had.
@@ -188,7 +189,7 @@ impl Undo<'_> {
                 Some(stat) if is_directory(&stat) => {
                     if Found::of(&stat) == *found && !self.opened.contains_key(path) {
                         // Where no mode can be set, it may not even be possible to open it.
-                        self.note(path, Unset::default());
+                        self.refused.directory(path, Unset::default());
                         return Ok(());
                     }
                     open_to_change(parent.as_fd(), name)?
@@ -205,7 +206,9 @@ impl Undo<'_> {
         } else {
             subject.put_back(found, &mut self.own)?
         };
-        self.note_or_deny(path, unset)
+        self.unless_denied()?;
+        self.refused.directory(path, unset);
+        Ok(())
     }
 
     /// Gives a file or link the attributes that it had, unless its bytes were changed since: by its time, or
@@ -233,38 +236,14 @@ impl Undo<'_> {
             return Ok(());
         }
         let unset = subject.put_back(found, &mut self.own)?;
-        self.note_or_deny(path, unset)
-    }
-
-    /// Notes what the target refuses an entry; what this process alone is refused is an error.
-    fn note_or_deny(&mut self, path: &[u8], unset: Unset) -> io::Result<()> {
-        if let Some(errno) = self.own.take_denied() {
-            return Err(errno.into());
-        }
-        self.note(path, unset);
+        self.unless_denied()?;
+        self.refused.file(unset);
         Ok(())
     }
 
-    /// Notes what an entry does not have back, in place of what was noted of it before: a restore that went on
-    /// has written down more than once what a directory was like, and the oldest counts.
-    fn note(&mut self, path: &[u8], unset: Unset) {
-        if unset == Unset::default() {
-            self.unset.remove(path);
-        } else {
-            self.unset.insert(path.to_vec(), unset);
-        }
-    }
-}
-
-/// Counts what was noted.
-pub(super) fn notes(unset: &BTreeMap<Vec<u8>, Unset>) -> Notes {
-    let count = |is_unset: fn(&&Unset) -> bool| unset.values().filter(is_unset).count() as u64;
-    Notes {
-        owners: count(|unset| unset.owner),
-        special_bits: count(|unset| unset.special_bits),
-        modes: count(|unset| unset.mode),
-        times: count(|unset| unset.time),
-        ..Notes::default()
+    /// Fails if this process alone is refused something of the entry that was put back.
+    fn unless_denied(&mut self) -> io::Result<()> {
+        self.own.take_denied().map_or(Ok(()), |errno| Err(errno.into()))
     }
 }
 
