@@ -22,7 +22,7 @@ pub const NOBODY: u32 = 65534;
 pub fn share(path: &Path) -> bool {
     fs::create_dir(path).expect("a directory");
     if chown(path, Some(NOBODY), None).is_err() {
-        eprintln!("skipped: only root can make a folder of another user");
+        crate::facilities::left_out("only root can make a folder of another user");
         return false;
     }
     let above = path.parent().expect("it lies in another");
@@ -31,7 +31,7 @@ pub fn share(path: &Path) -> bool {
     }
     let gets_there = squashed(|| fs::read_dir(path).is_ok());
     if gets_there == Some(false) {
-        eprintln!("skipped: only some may go where temporary folders are");
+        crate::facilities::left_out("only some may go where temporary folders are");
     }
     gets_there == Some(true)
 }
@@ -46,7 +46,7 @@ pub fn squashed<T: Send>(run: impl FnOnce() -> T + Send) -> Option<T> {
         // It returns the user from before, whether it does anything or not.
         setfsuid(nobody);
         if setfsuid(nobody) != nobody {
-            eprintln!("skipped: only root can act as another user");
+            crate::facilities::left_out("only root can act as another user");
             return None;
         }
         Some(run())
