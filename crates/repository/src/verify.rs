@@ -18,6 +18,7 @@ mod part;
 mod rotation;
 mod walk;
 
+use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -143,7 +144,8 @@ pub struct Report {
     ///
     /// A directory may lie in many places. Each entry is told at least once. A directory is searched some 10,000
     /// times for its further paths, unless some 260,000 entries of it were told by then, and all of them together
-    /// until some four million entries were told; with more, these are counted.
+    /// until some four million entries were told; with more, these are counted. Until then, at least one entry is
+    /// told of each snapshot that has any. The newest snapshots come first.
     pub untold_count: u64,
     /// The first 10,000 of them.
     pub affected: Vec<AffectedEntry>,
@@ -236,7 +238,10 @@ impl Repository {
         self.indexes()?;
         let snapshots = self.list_snapshots(true)?;
         let (mut roots, mut rootless) = (Vec::new(), Vec::new());
-        for snapshot in promised(&snapshots) {
+        // What is told first is not cut short.
+        let mut newest_first: Vec<_> = promised(&snapshots).collect();
+        newest_first.sort_by_key(|snapshot| Reverse(snapshot.order()));
+        for snapshot in newest_first {
             match snapshot.root() {
                 Ok(root) => roots.push(Subject::new(Some(snapshot), &root)),
                 Err(error) => rootless.push(AffectedEntry {

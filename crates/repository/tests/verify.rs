@@ -1,13 +1,15 @@
 //! What verifying finds, and what it says is lost.
 #![expect(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use kopia_codec::key::Password;
 use kopia_format::{BlobId, Timestamp};
 use kopia_repository::choice::Choice;
 use kopia_repository::usage::{metadata_packs, stored};
-use kopia_repository::verify::{Coverage, History, Options, Part, Rotation, Subject};
+use kopia_repository::verify::{
+    AffectedEntry, Coverage, History, Observer, Options, Part, Rotation, Subject,
+};
 use kopia_repository::{Defect, Repository, Shard, Snapshot};
 use kopia_storage::MemoryStore;
 use kopia_storage::testing::CountingStore;
@@ -625,6 +627,45 @@ fn of_many_entries_in_many_places_some_are_told() {
     // Once, and again until they are a quarter of a million.
     let told = report.affected_count - report.untold_count;
     assert!((1 << 18..=(1 << 18) + 2 * ENTRIES).contains(&told), "{told}");
+}
+
+/// The snapshots of the entries that are told, in their order.
+#[derive(Default)]
+struct Told(Mutex<Vec<String>>);
+
+impl Observer for Told {
+    fn affected(&self, entry: &AffectedEntry) {
+        self.0.lock().unwrap().push(entry.snapshot.as_ref().unwrap().id().to_owned());
+    }
+}
+
+#[test]
+fn of_each_snapshot_something_is_told_the_newest_first() {
+    const ENTRIES: usize = 6_000;
+    const SNAPSHOTS: usize = 50;
+    let mut writer = RepositoryWriter::new();
+    let (lost, hello) = ("ffffffffffffffffffffffffffffffff", writer.file(b"hello"));
+    let entries: Vec<_> = (0..ENTRIES).map(|number| file(&number.to_string(), lost, 1)).collect();
+    let mail = writer.directory(&entries);
+    let ids: Vec<_> = (0..SNAPSHOTS)
+        .map(|number| {
+            let root = writer.directory(&[entry("mail", "d", &mail), file(&format!("f{number}"), &hello, 5)]);
+            writer.snapshot("app@host:/data", entry("data", "d", &root))
+        })
+        .collect();
+    let blobs = writer.finish().into_iter().map(|(name, blob)| (name.parse().unwrap(), blob));
+    let told = Told::default();
+    let report = open(blobs.collect()).verify(&Options::default(), &told).unwrap();
+    assert_eq!(report.affected_count, (SNAPSHOTS * ENTRIES) as u64);
+    let told = told.0.into_inner().unwrap();
+    assert_eq!(report.untold_count, report.affected_count - told.len() as u64);
+    // Once, and again until they are a quarter of a million.
+    let whole = 1 + (1_usize << 18).div_ceil(ENTRIES);
+    let expected = ids.into_iter().rev().enumerate();
+    let expected: Vec<_> =
+        expected.map(|(number, id)| (id, if number < whole { ENTRIES } else { 1 })).collect();
+    let counts: Vec<_> = told.chunk_by(|a, b| a == b).map(|same| (same[0].clone(), same.len())).collect();
+    assert_eq!(counts, expected);
 }
 
 /// Makes an object of a hundred pieces, each of them this one.

@@ -82,6 +82,11 @@ struct Search<'a> {
     again: Again,
     /// Whether the directory that is being visited is one of them.
     is_again: bool,
+    /// Whether nothing was told of the subject yet.
+    is_silent: bool,
+    /// Whether the directory that is being visited was told often enough: one of its entries is told if nothing
+    /// was of the subject, and all others are counted.
+    is_brief: bool,
     /// How many paths of affected entries are not told.
     untold: u64,
     /// The directory that is being visited, last, and those that it lies in.
@@ -118,6 +123,8 @@ pub(super) fn list(
         affected: HashMap::new(),
         again: Again::default(),
         is_again: false,
+        is_silent: true,
+        is_brief: false,
         untold: 0,
         open: Vec::new(),
         path: CurrentPath::default(),
@@ -129,6 +136,8 @@ pub(super) fn list(
     for Subject { snapshot, entry: root, path } in subjects {
         search.close(0);
         search.is_again = false;
+        search.is_silent = true;
+        search.is_brief = false;
         search.snapshot.clone_from(snapshot);
         search.below = path;
         if let Some(why) = search.why_affected(root) {
@@ -149,15 +158,15 @@ impl Visitor for Search<'_> {
         let part = self.part(directory);
         let Some(part) = part.filter(|part| self.visited.contains(part)) else { return false };
         self.close(directory.trail.depth());
-        let Some(affected) = self.affected.get(&part) else { return true };
-        let is_done =
-            affected.is_done || affected.again.is_all(MAX_AGAIN) || self.again.is_all(MAX_AGAIN_IN_ALL);
-        if is_done {
-            let count = affected.count;
-            self.untold = self.untold.saturating_add(count);
-            self.count(count, false);
+        let Some(count) = self.affected.get(&part).map(|affected| affected.count) else { return true };
+        // Whoever takes a snapshot that nothing is told of takes it for a sound one.
+        let is_told = self.is_silent && !self.again.is_all(MAX_AGAIN_IN_ALL);
+        if is_told || !self.is_done(&part) {
+            return false;
         }
-        is_done
+        self.untold = self.untold.saturating_add(count);
+        self.count(count, false);
+        true
     }
 
     fn enter(&mut self, directory: &mut Walked<()>) -> ControlFlow<()> {
@@ -167,6 +176,7 @@ impl Visitor for Search<'_> {
         self.is_suspect = !directory.is_whole || object.is_some_and(|object| self.suspects.contains(&object));
         let part = self.part(directory);
         self.is_again = part.is_some_and(|part| !self.visited.insert(part));
+        self.is_brief = self.is_again && part.is_some_and(|part| self.is_done(&part));
         self.count_again(|again| again.searched += 1, part);
         self.open.push(Open { part, count: 0, any_told: false });
         ControlFlow::Continue(())
@@ -227,6 +237,12 @@ impl Search<'_> {
         Some((object, self.states.number(&directory.scope)))
     }
 
+    /// Returns whether no further paths below a directory are told, if any are affected.
+    fn is_done(&self, part: &Part) -> bool {
+        let is_done = |affected: &Affected| affected.is_done || affected.again.is_all(MAX_AGAIN);
+        self.again.is_all(MAX_AGAIN_IN_ALL) || self.affected.get(part).is_some_and(is_done)
+    }
+
     /// Tells of an entry if it is affected, and returns whether it is.
     fn look_at(&mut self, entry: &Entry) -> bool {
         self.count_again(|again| again.seen += 1, None);
@@ -279,6 +295,12 @@ impl Search<'_> {
     }
 
     fn tell(&mut self, path: String, reason: Defect, object: Option<ObjectId>) {
+        if self.is_brief && !self.is_silent {
+            self.untold = self.untold.saturating_add(1);
+            self.count(1, false);
+            return;
+        }
+        self.is_silent = false;
         self.count(1, true);
         let part = self.open.last().and_then(|open| open.part);
         self.count_again(|again| again.told += 1, part);
