@@ -20,7 +20,7 @@ pub(super) fn refuse_others(directory: BorrowedFd<'_>, folder: BorrowedFd<'_>) -
     let (mut is_own_folder, mut is_safe) = (is_users, is_closed(&found));
     // On a file system that somebody has mounted there, files may belong to whomever that pleases.
     let is_mounted = rustix::fs::fstat(directory)?.st_dev != found.st_dev;
-    if !(is_own_folder && is_safe) && !is_mounted {
+    if !(is_mounted || is_own_folder && is_safe) {
         is_own_folder = is_own(folder, &found);
         is_safe = is_safe || is_own_folder && !sets_modes(folder);
         put_time_back(folder, &found);
