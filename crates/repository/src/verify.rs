@@ -26,6 +26,7 @@ use kopia_format::stub::Stub;
 use kopia_format::{BlobId, ContentId, ObjectId};
 
 use crate::choice::Chosen;
+use crate::tree::Walk;
 use crate::unindexed::{Packs, UnindexedPack};
 use crate::{Defect, Entry, Error, Repository, Result, Snapshot, Snapshots};
 
@@ -329,7 +330,8 @@ fn verify(
     };
     lost.into_iter().for_each(&mut tell);
     if !damaged.is_empty() || survey.any_suspect {
-        let untold = affected::list(repository, subjects, chosen, &damaged, &survey.suspects, &mut tell);
+        let walk = Walk::new(repository).choosing(chosen);
+        let untold = affected::list(repository, subjects, walk, &damaged, &survey.suspects, &mut tell);
         report.untold_count = untold;
         report.affected_count = report.affected_count.saturating_add(untold);
     }

@@ -10,7 +10,7 @@ use super::contents::Damaged;
 use super::headed::Unfit;
 use super::walk::Target;
 use super::{AffectedEntry, Subject};
-use crate::choice::{Chosen, States};
+use crate::choice::States;
 use crate::contents::{ContentLocation, Origin};
 use crate::object::{Extent, Extents, Followed, Lists, Made};
 use crate::tree::{CurrentPath, Order, Problem, Visitor, Walk, Walked};
@@ -102,13 +102,13 @@ struct Search<'a> {
 }
 
 /// Lists every entry that needs a damaged content, or cannot be restored for another reason. Where no content
-/// is damaged, only entries of suspect directories are looked at.
+/// is damaged, only entries of suspect directories are looked at. `walk` says what is chosen.
 ///
 /// Returns how many paths it did not tell: of a directory that is met many times, they are counted only.
 pub(super) fn list(
     repository: &Repository,
     subjects: &[Subject],
-    chosen: Option<&Chosen>,
+    walk: Walk<'_>,
     damaged: &Damaged,
     suspects: &HashSet<ObjectId>,
     visit: &mut dyn FnMut(AffectedEntry),
@@ -144,8 +144,7 @@ pub(super) fn list(
             search.tell(String::new(), why, Some(root.object()));
         }
         if root.kind() == EntryKind::Directory {
-            let walk = Walk::new(repository).order(Order::DepthFirst).choosing(chosen);
-            let _ = walk.run([(root, ())], &mut search);
+            let _ = walk.order(Order::DepthFirst).run([(root, ())], &mut search);
         }
     }
     search.untold

@@ -1,7 +1,9 @@
 //! Visits each directory, file and link once, however many snapshots have it.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::ops::ControlFlow;
+use std::rc::Rc;
 
 use kopia_format::directory::{EntryKind, Summary};
 use kopia_format::stub::Stub;
@@ -16,16 +18,20 @@ use crate::{Defect, Entry, Error, Repository, Result, Trail};
 /// How many files that stand for others are kept.
 const MAX_STUBS: usize = 100;
 
-/// From how many directories in one directory on, and how many bytes of their names, a walk by path may not have
-/// room for all of them to wait, beside those of directories that they lie in.
-const WIDE: Width = Width { directories: MAX_WAITING / 8, names: MAX_WAITING_NAMES / 8 };
+/// From how many directories on, and how many bytes of their names, a walk by path may not have room for all of
+/// them to wait: those of one directory, and of all that it lies in. An eighth of them may be of others beside them.
+const WIDE: Width =
+    Width { directories: MAX_WAITING - MAX_WAITING / 8, names: MAX_WAITING_NAMES - MAX_WAITING_NAMES / 8 };
 
-/// How many directories a directory has, and how many bytes their names take.
+/// How many directories a directory has, with those of all that it lies in, and how many bytes their names take.
 #[derive(Debug, Clone, Copy, Default)]
-struct Width {
+pub(super) struct Width {
     directories: usize,
     names: usize,
 }
+
+/// The width of the directory that one lies in, once all of its entries were visited.
+type Above = Rc<Cell<Width>>;
 
 /// A content that is the target of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -50,8 +56,10 @@ pub(super) struct Survey<'a> {
     /// Directories of which a part was walked, with the number of what patterns had got to.
     walked: HashSet<(ObjectId, u32)>,
     states: States,
-    /// Of the directory that is being visited.
+    /// Of the directory that is being visited, where it was met first.
     width: Width,
+    /// What those in it get.
+    above: Above,
     wide: Width,
     /// Those of `seen` that cannot be read whole.
     broken: HashSet<ObjectId>,
@@ -89,6 +97,7 @@ impl<'a> Survey<'a> {
             walked: HashSet::new(),
             states: States::default(),
             width: Width::default(),
+            above: Above::default(),
             wide: WIDE,
             broken: HashSet::new(),
             lists: Lists::default(),
@@ -113,7 +122,7 @@ impl<'a> Survey<'a> {
         let Some(chosen) = chosen else {
             let walked: Vec<_> = roots.flat_map(|root| self.add_root(root)).collect();
             let walk = Walk::new(self.repository).as_it_stands();
-            let _ = walk.run(walked.iter().map(|root| (root, ())), self);
+            let _ = walk.run(walked.iter().map(|root| (root, Above::default())), self);
             return;
         };
         self.is_part = true;
@@ -124,7 +133,7 @@ impl<'a> Survey<'a> {
             walked.extend(Some(root).filter(|root| root.kind() == EntryKind::Directory));
         }
         let walk = Walk::new(self.repository).choosing(chosen);
-        let _ = walk.run(walked.into_iter().map(|root| (root, ())), self);
+        let _ = walk.run(walked.into_iter().map(|root| (root, Above::default())), self);
     }
 
     /// Adds a root, and what names put into it, and returns which directories are to be walked.
@@ -242,7 +251,7 @@ impl<'a> Survey<'a> {
 
     /// Returns what stands for a part of a directory, the same wherever it lies; nothing if names put entries into
     /// it.
-    fn part(&mut self, directory: &Walked<()>) -> Option<(ObjectId, u32)> {
+    fn part(&mut self, directory: &Walked<Above>) -> Option<(ObjectId, u32)> {
         let object = directory.trail.object().filter(|_| self.is_part && directory.is_whole)?;
         Some((object, self.states.number(&directory.scope)))
     }
@@ -255,53 +264,57 @@ impl<'a> Survey<'a> {
 }
 
 impl Visitor for Survey<'_> {
-    type Directory = ();
+    type Directory = Above;
 
-    fn is_known(&mut self, directory: &Walked<()>) -> bool {
+    fn is_known(&mut self, directory: &Walked<Above>) -> bool {
         self.part(directory).is_some_and(|part| self.walked.contains(&part))
     }
 
-    fn enter(&mut self, directory: &mut Walked<()>) -> ControlFlow<()> {
+    fn enter(&mut self, directory: &mut Walked<Above>) -> ControlFlow<()> {
         let part = self.part(directory);
         self.walked.extend(part);
-        self.width = Width::default();
+        self.width = directory.attached.get();
+        self.above = Above::default();
         ControlFlow::Continue(())
     }
 
-    fn leaf(&mut self, parent: &mut Walked<()>, entry: Entry) -> ControlFlow<()> {
+    fn leaf(&mut self, parent: &mut Walked<Above>, entry: Entry) -> ControlFlow<()> {
         self.add_entry(&parent.trail, &entry);
         ControlFlow::Continue(())
     }
 
     fn directory(
         &mut self,
-        parent: &mut Walked<()>,
+        parent: &mut Walked<Above>,
         entry: &Entry,
         way: Result<&Trail, Defect>,
-    ) -> ControlFlow<(), Option<()>> {
+    ) -> ControlFlow<(), Option<Above>> {
         self.width.directories += 1;
         self.width.names += entry.name().len();
         let is_new = self.add_entry(&parent.trail, entry);
         if way.is_err() {
             self.suspect(&parent.trail);
         }
-        ControlFlow::Continue((is_new || self.is_part).then_some(()))
+        ControlFlow::Continue((is_new || self.is_part).then(|| self.above.clone()))
     }
 
-    fn left_out(&mut self, _: &mut Walked<()>, _: &str, entry: Option<&Entry>) {
+    fn left_out(&mut self, _: &mut Walked<Above>, _: &str, entry: Option<&Entry>) {
         let below = entry.map_or(0, Entry::entries_below);
         self.left_out = self.left_out.saturating_add(below.saturating_add(1));
     }
 
-    fn problem(&mut self, parent: &mut Walked<()>, _: Problem) -> ControlFlow<()> {
+    fn problem(&mut self, parent: &mut Walked<Above>, _: Problem) -> ControlFlow<()> {
         self.suspect(&parent.trail);
         ControlFlow::Continue(())
     }
 
-    fn leave(&mut self, directory: Walked<()>, read: Result<Option<Summary>, Error>) -> ControlFlow<()> {
+    fn leave(&mut self, directory: Walked<Above>, read: Result<Option<Summary>, Error>) -> ControlFlow<()> {
         // This walk keeps no names, and of directories no more than the repository has; that of a restore refuses
         // what it has no room for.
-        let is_wide = self.width.directories > self.wide.directories || self.width.names > self.wide.names;
+        let (width, wide) = (self.width, self.wide);
+        let is_wide = width.directories > directory.attached.get().directories
+            && (width.directories > wide.directories || width.names > wide.names);
+        self.above.set(width);
         let cold = read.as_ref().err().and_then(Error::cold_blob);
         self.cold.extend(cold.cloned());
         if read.is_err() || is_wide {
@@ -316,21 +329,50 @@ mod tests {
     use kopia_codec::key::Password;
     use kopia_storage::MemoryStore;
     use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
-    use serde_json::json;
+    use serde_json::{Value, json};
 
+    use super::super::Subject;
+    use super::super::affected::list;
+    use super::super::contents::Damaged;
     use super::*;
 
-    #[test]
-    fn a_directory_of_more_directories_than_may_wait_is_suspect() {
+    /// A repository of one snapshot of a root that a writer makes.
+    fn repository(root: impl FnOnce(&mut RepositoryWriter) -> String) -> Repository {
         let mut writer = RepositoryWriter::new();
-        let directory = |name: &str, object: &str| json!({"name": name, "type": "d", "obj": object});
-        let empty = writer.directory(&[]);
-        let root = writer.directory(&["aaa", "bbb", "ccc"].map(|name| directory(name, &empty)));
+        let root = root(&mut writer);
         writer.snapshot("app@host:/data", directory("data", &root));
         let blobs = writer.finish().into_iter().map(|(name, bytes)| (name.parse().unwrap(), bytes));
         let store: MemoryStore = blobs.collect();
-        let repository = Repository::open(store, &Password::from(PASSWORD)).unwrap();
-        let root = repository.snapshots().unwrap().iter().next().unwrap().root().unwrap();
+        Repository::open(store, &Password::from(PASSWORD)).unwrap()
+    }
+
+    fn directory(name: &str, object: &str) -> Value {
+        json!({"name": name, "type": "d", "obj": object})
+    }
+
+    fn root_of(repository: &Repository) -> Entry {
+        repository.snapshots().unwrap().iter().next().unwrap().root().unwrap()
+    }
+
+    /// Returns what a search loses whose walk lets no more directories wait.
+    fn lost(repository: &Repository, root: &Entry, most: usize) -> Vec<(String, &'static str)> {
+        let (subjects, mut lost) = ([Subject::new(None, root)], Vec::new());
+        let walk = Walk::new(repository).max_waiting(most);
+        let (damaged, suspects) = (Damaged::default(), HashSet::new());
+        let untold = list(repository, &subjects, walk, &damaged, &suspects, &mut |entry| {
+            lost.push((entry.path, entry.reason.word()));
+        });
+        assert_eq!(untold, 0);
+        lost
+    }
+
+    #[test]
+    fn a_directory_of_more_directories_than_may_wait_is_suspect() {
+        let repository = repository(|writer| {
+            let empty = writer.directory(&[]);
+            writer.directory(&["aaa", "bbb", "ccc"].map(|name| directory(name, &empty)))
+        });
+        let root = root_of(&repository);
         let of = |directories, names| Width { directories, names };
         for (wide, is_suspect) in [(WIDE, false), (of(3, 9), false), (of(2, 9), true), (of(3, 8), true)] {
             let mut survey = Survey::new(&repository, None);
@@ -342,5 +384,29 @@ mod tests {
                 "{wide:?}"
             );
         }
+        // As a restore loses it.
+        assert!(lost(&repository, &root, 3).is_empty());
+        let word = Defect::TooManyWaiting { limit: 2 }.word();
+        assert_eq!(lost(&repository, &root, 2), [("ccc".to_owned(), word)]);
+    }
+
+    #[test]
+    fn directories_wait_beside_those_that_they_lie_in() {
+        let repository = repository(|writer| {
+            let empty = writer.directory(&[]);
+            let inner = writer.directory(&["x", "y"].map(|name| directory(name, &empty)));
+            writer.directory(&[directory("a", &inner), directory("b", &empty), directory("c", &empty)])
+        });
+        let root = root_of(&repository);
+        for (directories, count) in [(5, 0), (4, 1), (3, 1), (2, 2)] {
+            let mut survey = Survey::new(&repository, None);
+            survey.wide = Width { directories, names: 100 };
+            survey.run([&root].into_iter(), None);
+            assert_eq!((survey.any_suspect, survey.suspects.len()), (count > 0, count), "{directories}");
+        }
+        // `b` and `c` wait.
+        assert!(lost(&repository, &root, 4).is_empty());
+        let word = Defect::TooManyWaiting { limit: 3 }.word();
+        assert_eq!(lost(&repository, &root, 3), [("a/y".to_owned(), word)]);
     }
 }
