@@ -359,8 +359,9 @@ fn a_hidden_manifest_that_is_too_large_hides_no_others() {
     let blobs = writer.finish().into_iter();
     let store: MemoryStore = blobs.map(|(name, bytes)| (name.parse().unwrap(), bytes)).collect();
     let lost = ids(&store, "x").remove(0);
-    // Another index blob is left, which knows of other packs.
-    let other = RepositoryWriter::new();
+    // Another index blob is left, which knows of other packs; without packs of files, theirs had the same names.
+    let mut other = RepositoryWriter::new().pack_size(1);
+    other.file(b"another");
     for (name, bytes) in other.finish().into_iter().filter(|(name, _)| name.starts_with(['q', 'x'])) {
         store.insert(name.parse().unwrap(), bytes);
     }
