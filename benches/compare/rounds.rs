@@ -18,6 +18,7 @@ use crate::same;
 use crate::sets::{Set, count};
 use crate::step::Taken;
 use crate::tools::{Tool, Tools};
+use crate::turns::order;
 
 /// How many times the tree's bytes a restore may need: kopia keeps every content in its cache as well.
 const ROOM: u64 = 2;
@@ -44,8 +45,7 @@ impl Comparison<'_> {
         let row = |contestant: &Contestant| Row::new(contestant.name(), contestant.label());
         let mut rows: Vec<Row> = self.contestants.iter().map(row).collect();
         for round in 0..self.args.rounds {
-            for turn in 0..rows.len() {
-                let number = (turn + round) % rows.len();
+            for number in order(round, rows.len()) {
                 let (contestant, row) = (self.contestants[number], &mut rows[number]);
                 if row.trouble.is_some() {
                     continue;

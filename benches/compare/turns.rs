@@ -25,6 +25,16 @@ pub(crate) struct Turn<'a> {
 /// What a restore took, and what it asked a file system for.
 pub(crate) type Ran = (Taken, Option<Counts>);
 
+/// Returns in which order so many take their turns: each round begins with another one, and every other one goes
+/// backwards, so that nobody always comes after the same one. What one leaves behind, as bytes that the system has
+/// yet to write, costs the next one time.
+pub(crate) fn order(round: usize, turns: usize) -> impl Iterator<Item = usize> {
+    (0..turns).map(move |turn| {
+        let step = if round.is_multiple_of(2) { turn } else { turns - turn };
+        (round + step) % turns
+    })
+}
+
 /// Has everybody restore once a round, and notes what that took.
 pub(crate) fn take_turns(
     set: Set,
@@ -34,9 +44,8 @@ pub(crate) fn take_turns(
 ) {
     for round in 0..rounds {
         for column in &mut *columns {
-            let turns = column.rows.len();
-            for turn in 0..turns {
-                let row = &mut column.rows[(turn + round) % turns];
+            for number in order(round, column.rows.len()) {
+                let row = &mut column.rows[number];
                 let is_long = row.runs.first().is_some_and(|run| run.wall_s > LONG);
                 if row.trouble.is_some() || is_long {
                     continue;
@@ -70,6 +79,14 @@ pub(crate) fn take_turns(
 mod tests {
     use super::*;
     use crate::figures::Row;
+
+    #[test]
+    fn nobody_always_comes_after_the_same_one() {
+        let rounds: Vec<Vec<usize>> = (0..4).map(|round| order(round, 3).collect()).collect();
+        assert_eq!(rounds, [[0, 1, 2], [1, 0, 2], [2, 0, 1], [0, 2, 1]]);
+        assert_eq!(order(5, 1).collect::<Vec<_>>(), [0]);
+        assert_eq!(order(1, 0).count(), 0);
+    }
 
     #[test]
     fn each_round_begins_with_another_one_and_spares_who_failed_or_takes_long() {
