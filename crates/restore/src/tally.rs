@@ -188,7 +188,8 @@ impl<'a> Tally<'a> {
         lock::lock(&self.mounts_kept).push(path);
     }
 
-    /// Notes a directory in which nothing was deleted, because another restore is at work there.
+    /// Notes a directory in which nothing was deleted, because another restore is at work there, or because a
+    /// restore keeps in it what it replaced.
     pub(crate) fn restore_kept(&self, path: String) {
         lock::lock(&self.restores_kept).push(path);
     }

@@ -22,7 +22,7 @@ use kopia_rs::{Entry, Unreadable};
 use super::several;
 use crate::args::{self, Global};
 use crate::error::{Exit, Failure};
-use crate::session::{Choice, Session, needed};
+use crate::session::{Choice, INCOMPLETE_LIST, Session, needed};
 use crate::terminal::output::{self, count, escape, log_line, thousands};
 use crate::terminal::progress::{self, Count, ProgressMode, SHOWN, State};
 use crate::terminal::replace::{ELSEWHERE, is_same, refusal, replace};
@@ -220,7 +220,7 @@ fn conclude(verified: &Verified, lost: &[Unreadable], degraded: bool) -> Exit {
         return if lost.is_empty() { Exit::Complete } else { Exit::Partial };
     }
     for what in &verified.unlisted {
-        log_line(format_args!("error: the list of snapshots is incomplete: {}", escape(&what.to_string())));
+        log_line(format_args!("error: {INCOMPLETE_LIST}: {}", escape(&what.to_string())));
     }
     if !verified.unlisted.is_empty() && !degraded {
         let option = audience().option("--degraded");

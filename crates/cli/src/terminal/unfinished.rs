@@ -16,8 +16,8 @@ use super::output::check_close;
 /// A new file; it is gone where it did not get its name.
 ///
 /// Most local file systems have files without a name, of which a killed process leaves nothing. Elsewhere what it
-/// left stays: it cannot be told from what another one is writing at this moment. Numbers
-/// of processes are the same in many containers, and locks are not known to every machine that has a folder of the
+/// left stays: it cannot be told from what another one is writing at this moment. Numbers of
+/// processes are the same in many containers, and locks are not known to every machine that has a folder of the
 /// network. So the name is random, and nothing is removed, or given another name, that is not this file.
 #[derive(Debug)]
 pub(crate) struct Unfinished {

@@ -13,7 +13,7 @@ use crate::args::{self, Global};
 use crate::commands::several::is_taken;
 use crate::error::Failure;
 use crate::session::Session;
-pub(super) use crate::terminal::inside::{WHY, is_in};
+use crate::terminal::inside::{WHY, is_in};
 use crate::terminal::replace::{is_same, resolved};
 
 /// What to do instead.

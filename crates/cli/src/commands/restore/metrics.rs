@@ -8,10 +8,10 @@ use kopia_rs::Source;
 use kopia_rs::connection::{Connection, Environment, config_file, places};
 use kopia_rs::diagnosis::Class;
 
-use super::beside;
 use crate::args::{self, Global};
 use crate::error::{Exit, Failure};
 use crate::process;
+use crate::terminal::inside::{WHY, is_in};
 use crate::terminal::metrics::RestoreMetrics;
 use crate::terminal::metrics_file::MetricsFile;
 use crate::terminal::output::{self, log_line};
@@ -117,7 +117,7 @@ impl Metrics {
         let file = metrics.path();
         let why = match &args.report {
             Some(report) if is_same(file, report) => "would be the report, too",
-            _ if beside::is_in(file, &args.places.target, true) => beside::WHY,
+            _ if is_in(file, &args.places.target, true) => WHY,
             _ => return Ok(()),
         };
         metrics.refuse();
