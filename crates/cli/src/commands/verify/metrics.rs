@@ -45,16 +45,15 @@ impl Metrics {
         }
         let place = connection.map(|connection| connection.location());
         let file = file.map(|file| Arc::new(MetricsFile::new(file)));
-        if let (Some(file), place) = (file.clone(), place.clone()) {
-            interrupt.do_at_the_end(move |_| {
-                // The process ends, whether it can be written or not.
-                let _ = file.write(|seconds| failed(Class::Stopped, place.as_deref(), seconds));
-            });
-        }
-        if let (Some(file), place) = (file.clone(), place.clone()) {
-            process::do_at_panic(move || {
-                let _ = file.write(|seconds| failed(Class::Other, place.as_deref(), seconds));
-            });
+        if let Some(file) = &file {
+            // The process ends, whether it can be written or not.
+            let tell = |class| {
+                let (file, place) = (file.clone(), place.clone());
+                move || drop(file.write(|seconds| failed(class, place.as_deref(), seconds)))
+            };
+            let stopped = tell(Class::Stopped);
+            interrupt.do_at_the_end(move |_| stopped());
+            process::do_at_panic(tell(Class::Other));
         }
         Ok(Self { file, place })
     }
