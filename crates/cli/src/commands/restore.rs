@@ -346,12 +346,7 @@ fn conclude_attributes(notes: &Notes, args: &args::Restore) -> Exit {
 
 /// Names what `--delete-extra` left alone, and why.
 fn note_kept(session: &Session, mounts: &[String], restores: &[String], extras: u64) {
-    for mount in mounts {
-        session.note(&format!("{mount} was not deleted: something is mounted there, or it is a subvolume"));
-    }
-    for restore in restores {
-        session.note(&extras::restore_kept(restore));
-    }
+    extras::kept(mounts, restores).for_each(|line| session.note(&line));
     if extras > 0 {
         session.note(&format!(
             "nothing was deleted, because not all of the snapshot is restored; {} that it does not have {} \

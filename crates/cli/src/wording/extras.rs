@@ -1,7 +1,15 @@
 //! What is said of folders that the snapshot does not have and that stay.
 
+/// Says of each mount and each folder of a restore why it was left alone.
+pub(crate) fn kept(mounts: &[String], restores: &[String]) -> impl Iterator<Item = String> {
+    let mounts = mounts
+        .iter()
+        .map(|mount| format!("{mount} was not deleted: something is mounted there, or it is a subvolume"));
+    mounts.chain(restores.iter().map(|folder| restore_kept(folder)))
+}
+
 /// Says why a folder stays that a restore is at work in, or keeps what it replaced in.
-pub(crate) fn restore_kept(folder: &str) -> String {
+fn restore_kept(folder: &str) -> String {
     let name = folder.rsplit('/').next().unwrap_or_default();
     if name.starts_with(".kopia-rs-undo-") {
         return format!(

@@ -83,12 +83,7 @@ fn log_outcome(log: &JobLog, outcome: &Outcome) {
     attributes::sentences(&outcome.notes, Audience::VolSync).iter().for_each(|line| log.warn(line));
     let found = outcome.stubs.iter().map(|found| (&*found.path, &found.stub));
     stubs::lines(outcome.stub_count, found).iter().for_each(|line| log.warn(line));
-    for mount in &outcome.mounts_kept {
-        log.warn(&format!("{mount} was not deleted: something is mounted there, or it is a subvolume"));
-    }
-    for restore in &outcome.restores_kept {
-        log.warn(&extras::restore_kept(restore));
-    }
+    extras::kept(&outcome.mounts_kept, &outcome.restores_kept).for_each(|line| log.warn(&line));
     if outcome.extras_kept > 0 {
         log.warn(&format!(
             "nothing was deleted, because not all of the snapshot is restored; the volume keeps {} that it \
