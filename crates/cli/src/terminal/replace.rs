@@ -49,13 +49,25 @@ pub(crate) fn refusal_by_any(file: &Path) -> Option<(String, &'static str)> {
 
 /// Replaces a file, or makes it, with this mode.
 pub(crate) fn replace(file: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    write(file, bytes, mode, true)
+}
+
+/// Makes a file, with this mode.
+///
+/// # Errors
+/// What the system says; [`io::ErrorKind::AlreadyExists`] if something has that name.
+pub(crate) fn create(file: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    write(file, bytes, mode, false)
+}
+
+fn write(file: &Path, bytes: &[u8], mode: u32, overwrite: bool) -> io::Result<()> {
     if file.file_name().is_none() {
         return Err(io::ErrorKind::InvalidInput.into());
     }
     // Collectors take files by their ending, which this one does not have.
     let new = Unfinished::create(&directory(file), ".kopia-rs-new-", mode)?;
     new.file().write_all(bytes)?;
-    new.finish(file, true)
+    new.finish(file, overwrite)
 }
 
 /// Returns the folder that a file lies in.

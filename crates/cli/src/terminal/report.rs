@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::output::check_close;
+use super::replace::directory;
 use crate::wording::attributes;
 
 /// One entry that is missing, doubled or incomplete.
@@ -181,8 +182,7 @@ impl Report {
     /// into a repository, so the file may not lie in its directory.
     pub(crate) fn create(path: &Path, repository: Option<&Path>) -> Result<Self, ReportError> {
         let refuse = |error| failure(path, &error);
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let parent = parent.canonicalize().map_err(refuse)?;
+        let parent = directory(path).canonicalize().map_err(refuse)?;
         let is_outside = repository.map_or(Ok(true), |repository| is_outside(&parent, repository));
         if !is_outside.map_err(refuse)? {
             return Err(ReportError::refused(format!(

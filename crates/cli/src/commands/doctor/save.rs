@@ -1,7 +1,7 @@
 //! Saves what was found, in a new file outside the repository.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::AsRawFd;
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use kopia_rs::restore::is_outside;
 use rustix::fs::{Mode, OFlags};
 
 use crate::error::Failure;
-use crate::terminal::unfinished::Unfinished;
+use crate::terminal::replace;
 
 /// Writes bytes to a new file. Nothing is ever written to a repository, so the file may not lie in its
 /// directory.
@@ -19,9 +19,8 @@ pub(super) fn save(path: &Path, bytes: &[u8], repository: Option<&Path>) -> Resu
     let refused = |why: &str| Failure::failed(format!("{what}: {why}")).with_class(Class::Usage);
     let failed = |error: io::Error| Failure::system(&what, &error);
     let name = path.file_name().ok_or_else(|| refused("it names no file"))?;
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let directory = rustix::fs::open(parent, flags, Mode::empty());
+    let directory = rustix::fs::open(replace::directory(path), flags, Mode::empty());
     let directory = directory.map_err(|errno| failed(errno.into()))?;
     // The directory is open, so what is checked is what is written to.
     let place = Path::new("/proc/self/fd").join(directory.as_raw_fd().to_string());
@@ -32,7 +31,5 @@ pub(super) fn save(path: &Path, bytes: &[u8], repository: Option<&Path>) -> Resu
     }
     // An existing name is never followed or replaced, and nothing gets a name that is not whole: the next run
     // would find that it exists.
-    let file = Unfinished::create(&place, ".kopia-rs-new-", 0o600).map_err(failed)?;
-    let written = file.file().write_all(bytes).and_then(|()| file.finish(&place.join(name), false));
-    written.map_err(failed)
+    replace::create(&place.join(name), bytes, 0o600).map_err(failed)
 }
