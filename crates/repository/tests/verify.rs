@@ -170,11 +170,8 @@ fn what_a_snapshot_needs_is_read_although_it_is_marked_deleted() {
     let root = writer.directory(&entries);
     writer.snapshot("app@host:/data", entry("data", "d", &root));
     let needed: kopia_format::ContentId = entries[0]["obj"].as_str().unwrap().parse().unwrap();
-    let (blobs, mut live) = writer.finish_live();
+    let blobs = writer.finish_changed(|live| live.mark_deleted(|id| [needed, unneeded].contains(id)));
     let store: MemoryStore = blobs.into_iter().map(|(name, blob)| (name.parse().unwrap(), blob)).collect();
-    let change = live.mark_deleted(|id| [needed, unneeded].contains(id));
-    change.added.into_iter().for_each(|(name, blob)| store.insert(name.parse().unwrap(), blob));
-    change.removed.iter().for_each(|name| drop(store.remove(&name.parse().unwrap()).unwrap()));
 
     let report = open(store.clone()).verify(&Options::default(), &()).unwrap();
     // Two files, their folder, and the manifest.

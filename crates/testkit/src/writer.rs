@@ -277,6 +277,21 @@ impl RepositoryWriter {
         (self.blobs.clone(), LiveRepository::new(self))
     }
 
+    /// As [`Self::finish`], after a change that nobody saw.
+    pub fn finish_changed(
+        self,
+        change: impl FnOnce(&mut LiveRepository) -> Change,
+    ) -> Vec<(String, Vec<u8>)> {
+        let (mut blobs, mut living) = self.finish_live();
+        let Change { added, removed } = change(&mut living);
+        blobs.extend(added);
+        for name in removed {
+            let place = blobs.iter().position(|(known, _)| *known == name).expect("it was there");
+            blobs.remove(place);
+        }
+        blobs
+    }
+
     fn close(&mut self) {
         self.content(Some('m'), &manifest_list(&self.manifests));
         self.close_pack(0);
@@ -307,12 +322,7 @@ impl RepositoryWriter {
 
     /// Writes all blobs into a directory, flat, as one with `.shards` that says so.
     pub fn finish_in(self, directory: &Path) -> std::io::Result<()> {
-        std::fs::create_dir_all(directory)?;
-        std::fs::write(directory.join(".shards"), r#"{"default":[],"maxNonShardedLength":20}"#)?;
-        for (name, bytes) in self.finish() {
-            std::fs::write(directory.join(format!("{name}.f")), bytes)?;
-        }
-        Ok(())
+        write_in(directory, self.finish())
     }
 
     fn close_pack(&mut self, kind: usize) {
@@ -341,6 +351,16 @@ impl RepositoryWriter {
         bytes.extend(postamble);
         bytes
     }
+}
+
+/// Writes blobs into a directory, flat, as one with `.shards` that says so.
+pub fn write_in(directory: &Path, blobs: impl IntoIterator<Item = (String, Vec<u8>)>) -> std::io::Result<()> {
+    std::fs::create_dir_all(directory)?;
+    std::fs::write(directory.join(".shards"), r#"{"default":[],"maxNonShardedLength":20}"#)?;
+    for (name, bytes) in blobs {
+        std::fs::write(directory.join(format!("{name}.f")), bytes)?;
+    }
+    Ok(())
 }
 
 /// Writes what a content of manifests holds.

@@ -212,10 +212,8 @@ fn cat_and_verify_ask_as_well() {
 /// Collected as garbage by a kopia that did not know of the snapshot: it can be read as long as the packs last.
 #[test]
 fn verify_asks_for_what_snapshots_need_although_it_is_marked_deleted() {
-    let (blobs, mut live) = writer().finish_live();
-    let change = live.mark_deleted(|id| id.prefix().is_none());
-    let blobs = blobs.into_iter().filter(|(name, _)| !change.removed.contains(name));
-    let bucket = Bucket::new(blobs.chain(change.added.clone()).collect());
+    let blobs = writer().finish_changed(|live| live.mark_deleted(|id| id.prefix().is_none()));
+    let bucket = Bucket::new(blobs);
     bucket.archive("p", "GLACIER");
     command(&bucket, "verify").run().exits(1).says(&["10 packs that are to be read lie in an archive"]);
     bucket.arrive_after(1);

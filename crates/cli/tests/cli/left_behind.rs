@@ -5,7 +5,7 @@ use std::fs;
 
 use kopia_testkit::faults;
 use kopia_testkit::tree::{Compare, Tree, compare};
-use kopia_testkit::writer::RepositoryWriter;
+use kopia_testkit::writer::{RepositoryWriter, write_in};
 use serde_json::json;
 
 use crate::common::{KopiaRs, Place};
@@ -102,16 +102,7 @@ fn snapshots_that_are_all_deleted_are_not_forgotten() {
     let root = writer.directory(&[]);
     let id =
         writer.snapshot("app@host:/data", json!({"name": "data", "type": "d", "mode": "0755", "obj": root}));
-    let (blobs, mut living) = writer.finish_live();
-    let change = living.delete_snapshot(&id);
-    fs::create_dir(&repository).unwrap();
-    fs::write(repository.join(".shards"), r#"{"default":[],"maxNonShardedLength":20}"#).unwrap();
-    for (name, bytes) in blobs.into_iter().chain(change.added) {
-        fs::write(repository.join(format!("{name}.f")), bytes).unwrap();
-    }
-    for name in change.removed {
-        fs::remove_file(repository.join(format!("{name}.f"))).unwrap();
-    }
+    write_in(&repository, writer.finish_changed(|living| living.delete_snapshot(&id))).unwrap();
     let command = |arguments: &str| KopiaRs::written(&repository, arguments);
     command("snapshots").run().exits(0).says(&["holds no snapshots", "--deleted shows them"]);
     command("restore latest")

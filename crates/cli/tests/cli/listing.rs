@@ -1,10 +1,9 @@
 //! `status`, `snapshots`, `ls` and `cat`.
 
-use std::fs::{self, File};
-use std::path::Path;
+use std::fs::File;
 
 use kopia_testkit::golden;
-use kopia_testkit::writer::RepositoryWriter;
+use kopia_testkit::writer::{RepositoryWriter, write_in};
 use serde_json::{Value, json};
 
 use crate::common::{KopiaRs, Place, written};
@@ -290,9 +289,7 @@ fn what_was_deleted_is_there_where_that_is_asked_for() {
     let root = writer.directory(&[entry]);
     let id =
         writer.snapshot("app@host:/data", json!({"name": "data", "type": "d", "mode": "0755", "obj": root}));
-    let (blobs, mut living) = writer.finish_live();
-    write(&repository, blobs);
-    write(&repository, living.delete_snapshot(&id).added);
+    write_in(&repository, writer.finish_changed(|living| living.delete_snapshot(&id))).unwrap();
 
     let run = |arguments: &str| KopiaRs::written(&repository, arguments).run();
     assert!(!run("snapshots").exits(0).text().contains(&id));
@@ -317,27 +314,19 @@ fn what_is_not_found_may_be_in_packs_that_no_index_names() {
         }
         writer.finish()
     };
-    write(&repository, after(1));
+    write_in(&repository, after(1)).unwrap();
     let run = |arguments: &str| KopiaRs::written(&repository, arguments).run();
     let nothing = run("cat db@host:/data/f").exits(1);
     assert!(!nothing.stderr.contains("--degraded"), "{}", nothing.stderr);
     // The second backup, whose index is gone.
-    write(&repository, after(2).into_iter().filter(|(name, _)| name.starts_with(['p', 'q'])).collect());
+    let packs = after(2).into_iter().filter(|(name, _)| name.starts_with(['p', 'q']));
+    write_in(&repository, packs).unwrap();
     run("cat db@host:/data/f").exits(1).says(&[
         "named by no index",
         "of snapshots or policies",
         "--degraded",
     ]);
     assert_eq!(run("cat --degraded db@host:/data/f").exits(0).stdout, b"db@host:/data");
-}
-
-/// Writes blobs as files.
-fn write(repository: &Path, blobs: Vec<(String, Vec<u8>)>) {
-    fs::create_dir_all(repository).unwrap();
-    fs::write(repository.join(".shards"), r#"{"default":[],"maxNonShardedLength":20}"#).unwrap();
-    for (name, bytes) in blobs {
-        fs::write(repository.join(format!("{name}.f")), bytes).unwrap();
-    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use kopia_testkit::writer::RepositoryWriter;
+use kopia_testkit::writer::{RepositoryWriter, write_in};
 
 use crate::common::{Pod, names, snapshot_of};
 
@@ -50,9 +50,7 @@ fn add(repository: &Path, blobs: Vec<(String, Vec<u8>)>) {
 fn eight_identities_at_once_while_backups_go_on() {
     let pods: Vec<_> = (0..APPLICATIONS).map(|_| Pod::new()).collect();
     let repository = pods[0].repository();
-    fs::create_dir(&repository).unwrap();
-    fs::write(repository.join(".shards"), r#"{"default":[],"maxNonShardedLength":20}"#).unwrap();
-    add(&repository, blobs(0));
+    write_in(&repository, blobs(0)).unwrap();
     let first: Vec<String> =
         (0..APPLICATIONS).map(|number| format!("2026-01-01T00:00:{number:02}Z")).collect();
 

@@ -136,10 +136,7 @@ fn marked() -> (Arc<Store>, Arc<CountingStore<MemoryStore>>) {
     let inner = writer.directory(&[json!({"name": "needed", "type": "f", "size": 100, "obj": object})]);
     let root = writer.directory(&[json!({"name": "inner", "type": "d", "obj": inner})]);
     writer.snapshot("app@host:/data", json!({"name": "data", "type": "d", "obj": root}));
-    let (blobs, mut live) = writer.finish_live();
-    let change = live.mark_deleted(|id| id.prefix() != Some('m'));
-    let blobs =
-        blobs.into_iter().filter(|(name, _)| !change.removed.contains(name)).chain(change.added.clone());
+    let blobs = writer.finish_changed(|live| live.mark_deleted(|id| id.prefix() != Some('m'))).into_iter();
     let memory: MemoryStore = blobs.map(|(name, bytes)| (BlobId::new(&name).unwrap(), bytes)).collect();
     let counting = Arc::new(CountingStore::new(memory));
     (Arc::new(ArchivingStore::new(counting.clone())), counting)

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use kopia_testkit::writer::RepositoryWriter;
+use kopia_testkit::writer::{RepositoryWriter, write_in};
 use serde_json::json;
 
 use crate::common::{Job, Pod, file, folder, manifest, names, restored, snapshot, state};
@@ -56,17 +56,7 @@ fn snapshots_that_are_all_deleted_are_not_forgotten() {
     let pod = Pod::new();
     let mut writer = RepositoryWriter::new();
     let id = snapshot(&mut writer, APP, "2026-01-01T00:00:00Z");
-    let (blobs, mut living) = writer.finish_live();
-    let change = living.delete_snapshot(&id);
-    let repository = pod.repository();
-    fs::create_dir(&repository).unwrap();
-    fs::write(repository.join(".shards"), r#"{"default":[],"maxNonShardedLength":20}"#).unwrap();
-    for (name, bytes) in blobs.into_iter().chain(change.added) {
-        fs::write(repository.join(format!("{name}.f")), bytes).unwrap();
-    }
-    for name in change.removed {
-        fs::remove_file(repository.join(format!("{name}.f"))).unwrap();
-    }
+    write_in(&pod.repository(), writer.finish_changed(|living| living.delete_snapshot(&id))).unwrap();
     pod.job(APP).run().exits(0).says(&[
         "INFO: snapshots were deleted, of which some may still be there: ",
         "kopia-rs snapshots --deleted shows them",

@@ -1,10 +1,10 @@
 //! Servers with a repository in them.
 
-use std::fs;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kopia_testkit::servers::{Server, free_port, program, send};
+use kopia_testkit::writer::write_in;
 use tempfile::TempDir;
 
 pub(crate) const CERTIFICATE: &str =
@@ -145,11 +145,7 @@ impl WebDav {
         let program = program("rclone")?;
         let directory = tempfile::tempdir().unwrap();
         let repository = directory.path().join("my repo");
-        fs::create_dir(&repository).unwrap();
-        fs::write(repository.join(".shards"), r#"{"default":[],"maxNonShardedLength":20}"#).unwrap();
-        for (id, bytes) in blobs {
-            fs::write(repository.join(format!("{id}.f")), bytes).unwrap();
-        }
+        write_in(&repository, blobs.iter().cloned()).unwrap();
         let port = free_port();
         let mut command = Command::new(program);
         command.args(["serve", "webdav", "--addr", &format!("127.0.0.1:{port}")]).args(more);
