@@ -155,10 +155,17 @@ impl Contestant {
         }
     }
 
-    /// Says whether everything that it needs is there: the repository of kopia's format is made by kopia.
+    /// Returns whose repository it reads: that of kopia-rs is made by kopia. What reads none needs only itself.
+    pub(crate) fn reads(self) -> Tool {
+        match self.tool() {
+            Tool::KopiaRs | Tool::Before | Tool::Floor => Tool::Kopia,
+            tool => tool,
+        }
+    }
+
+    /// Says whether everything that it needs is there.
     pub(crate) fn takes_part(self, tools: &Tools) -> bool {
-        let needs_kopia = matches!(self.tool(), Tool::KopiaRs | Tool::Before | Tool::Floor);
-        tools.path(self.tool()).is_some() && (!needs_kopia || tools.path(Tool::Kopia).is_some())
+        [self.tool(), self.reads()].iter().all(|tool| tools.path(*tool).is_some())
     }
 
     /// Returns whether it can be measured there: cp, tar and rsync read no repository.

@@ -92,15 +92,10 @@ impl Comparison<'_> {
     }
 }
 
-/// Returns the tools whose repositories are read: that of kopia-rs is made by kopia.
+/// Returns the tools whose repositories are read.
 fn needed(contestants: &[Contestant]) -> Vec<Tool> {
     let made = Tool::OF_BACKUPS.into_iter().chain([Tool::Tar]);
-    let is_read = |tool: &Tool| {
-        contestants.iter().any(|contestant| {
-            let read = contestant.tool();
-            read == *tool || (*tool == Tool::Kopia && matches!(read, Tool::KopiaRs | Tool::Before))
-        })
-    };
+    let is_read = |tool: &Tool| contestants.iter().any(|contestant| contestant.reads() == *tool);
     made.filter(is_read).collect()
 }
 
