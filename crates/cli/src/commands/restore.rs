@@ -133,7 +133,7 @@ fn run_one(
             known.snapshot = Some(snapshot.into());
         });
     }
-    let start = Instant::now();
+    let (began, start) = (time::now(), Instant::now());
     let restored = progress.watch(|| {
         let mut all: Option<Outcome> = None;
         for (entry, options) in &job.parts {
@@ -150,7 +150,7 @@ fn run_one(
     metrics.note(|known| known.progress = Some(progress.standing(restored.is_ok())));
     let reported = progress.finish();
     if restored.is_err() && (args.keep_replaced || args.in_original_place) {
-        home::note_unfinished(session, target, start.elapsed());
+        home::note_unfinished(session, target, began);
     }
     let outcome = restored.map_err(|error| match (&error, interrupt.signal()) {
         (restore::Error::Stopped { unfinished }, Some(signal)) => {

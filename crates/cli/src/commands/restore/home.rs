@@ -4,12 +4,11 @@ use std::borrow::Cow;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Component, Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use kopia_rs::diagnosis::Class;
 use kopia_rs::restore::{self, Action, Change, KeptFolder, KeptState, Preview, find_kept};
 use kopia_rs::select::Selection;
-use kopia_rs::{Entry, EntryKind};
+use kopia_rs::{Entry, EntryKind, Timestamp};
 
 use super::dry_run::tell_problems;
 use super::job::Job;
@@ -162,16 +161,14 @@ impl Lines {
     }
 }
 
-/// Says where lies what was replaced so far, after a restore that failed after so long.
-pub(super) fn note_unfinished(session: &Session, target: &Path, took: Duration) {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let began = i64::try_from(now.saturating_sub(took).as_secs()).unwrap_or(i64::MAX);
+/// Says where lies what was replaced so far, after a restore that began then and failed.
+pub(super) fn note_unfinished(session: &Session, target: &Path, began: Timestamp) {
     let of = fs::canonicalize(target).unwrap_or_else(|_| target.into());
     let kept = find_kept(target).into_iter().find(|folder| folder.target() == of);
     // It is done if nothing failed but the removal of the unfinished folder.
     let is_of_this = |folder: &KeptFolder| match folder.state() {
         KeptState::Unfinished => true,
-        KeptState::Done => folder.began().seconds() >= began,
+        KeptState::Done => folder.began().seconds() >= began.seconds(),
         _ => false,
     };
     if let Some(folder) = kept.filter(is_of_this) {
