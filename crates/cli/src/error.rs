@@ -256,8 +256,13 @@ impl Failure {
 
     /// Drops a failure of standard output that is the reader's choice: how the command ended is then told by
     /// what it found.
-    pub(crate) fn unless_reader_left(self) -> Result<(), Self> {
+    fn unless_reader_left(self) -> Result<(), Self> {
         if self.kind == Kind::BrokenPipe { Ok(()) } else { Err(self) }
+    }
+
+    /// Fails if standard output could not be written, unless its reader left.
+    pub(crate) fn unless_shown(written: io::Result<()>) -> Result<(), Self> {
+        written.map_err(Self::output).or_else(Self::unless_reader_left)
     }
 
     /// Returns the exit status. A reader that has closed standard output (EPIPE) wants no more: that is no

@@ -8,7 +8,6 @@ mod report;
 mod save;
 mod server;
 
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -86,20 +85,19 @@ fn veleros(
 
 /// Looks at the target, shows everything, and decides about the exit status.
 fn finish(global: &Global, args: &args::Doctor, mut report: Report) -> Result<Exit, Failure> {
-    let show =
-        |written: io::Result<()>| written.map_err(Failure::output).or_else(Failure::unless_reader_left);
     if let Some(target) = &args.target {
         report.look_at_target(target);
     }
     // What takes longer comes behind it.
     if !global.json {
-        show(report.text())?;
+        Failure::unless_shown(report.text())?;
     }
     let told = report.told();
     if let Some(target) = &args.target {
         report.look_at_entries(target);
     }
-    show(if global.json { output::json(&report.json()) } else { report.text_since(told) })?;
+    let written = if global.json { output::json(&report.json()) } else { report.text_since(told) };
+    Failure::unless_shown(written)?;
     conclude(&report)
 }
 

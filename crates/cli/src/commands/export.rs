@@ -158,7 +158,7 @@ pub(super) fn run(
             Ok(())
         }
     };
-    written.map_err(Failure::output).or_else(Failure::unless_reader_left)?;
+    Failure::unless_shown(written)?;
     Ok(exit)
 }
 

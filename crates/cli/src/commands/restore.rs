@@ -187,7 +187,7 @@ fn run_one(
         result::text(&outcome, args, seconds)
     };
     // The restore is done, and its end matters more than whether somebody reads of it.
-    written.map_err(Failure::output).or_else(Failure::unless_reader_left)?;
+    Failure::unless_shown(written)?;
     Ok(exit)
 }
 

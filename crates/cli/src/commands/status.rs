@@ -75,7 +75,7 @@ pub(crate) fn run(session: &Session) -> Result<Exit, Failure> {
     let sources = sources(&snapshots);
     let written =
         if session.json { output::json(&json(&status, sources)) } else { text(&status, sources.as_deref()) };
-    written.map_err(Failure::output).or_else(Failure::unless_reader_left)?;
+    Failure::unless_shown(written)?;
     snapshots?;
     session.warn_of_gaps(None);
     Ok(Exit::Complete)
@@ -117,7 +117,7 @@ fn of_server(session: &Session, server: &dyn ContentServer) -> Result<Exit, Fail
             .and_then(|()| rows_of(sources.as_deref(), row))
             .and_then(|()| out.flush())
     };
-    written.map_err(Failure::output).or_else(Failure::unless_reader_left)?;
+    Failure::unless_shown(written)?;
     snapshots?;
     Ok(Exit::Complete)
 }

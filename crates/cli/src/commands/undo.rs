@@ -178,7 +178,7 @@ fn undo(folder: KeptFolder, json: bool, quiet: bool) -> Result<Exit, Failure> {
         log_line(format_args!("note: {note}"));
     }
     let written = if json { output::json(&done(&undone, &target)) } else { text(&undone, &target) };
-    written.map_err(Failure::output).or_else(Failure::unless_reader_left)?;
+    Failure::unless_shown(written)?;
     if undone.problem_count == 0 {
         return Ok(Exit::Complete);
     }
@@ -263,18 +263,13 @@ fn forget(folder: KeptFolder, yes: bool, json: bool) -> Result<Exit, Failure> {
     }
     let line = line(&folder);
     folder.forget()?;
-    if json {
-        let written = output::json(&Json { state: "forgotten", ..line });
-        return written
-            .map_err(Failure::output)
-            .or_else(Failure::unless_reader_left)
-            .map(|()| Exit::Complete);
-    }
-    let mut out = output::out();
-    writeln!(out, "deleted {what}")
-        .and_then(|()| out.flush())
-        .map_err(Failure::output)
-        .or_else(Failure::unless_reader_left)?;
+    let written = if json {
+        output::json(&Json { state: "forgotten", ..line })
+    } else {
+        let mut out = output::out();
+        writeln!(out, "deleted {what}").and_then(|()| out.flush())
+    };
+    Failure::unless_shown(written)?;
     Ok(Exit::Complete)
 }
 
@@ -318,7 +313,7 @@ fn list(near: &Path, json: bool) -> Result<Exit, Failure> {
         serde_json::to_writer(&mut out, &line(folder))?;
         writeln!(out)
     });
-    written.and_then(|()| out.flush()).map_err(Failure::output).or_else(Failure::unless_reader_left)?;
+    Failure::unless_shown(written.and_then(|()| out.flush()))?;
     for error in &unusable {
         log_line(format_args!("note: {}", output::escape(&chain(error))));
     }

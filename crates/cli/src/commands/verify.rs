@@ -106,7 +106,7 @@ fn verify(session: &Session, args: &args::Verify, metrics: &Metrics) -> Result<E
     let exit = conclude(&verified, lost, session.repository.options().degraded);
     write_files(session, args, &summary, metrics).map_err(Failure::told)?;
     kept.transpose().map_err(Failure::told)?;
-    written.map_err(Failure::output).or_else(Failure::unless_reader_left)?;
+    Failure::unless_shown(written)?;
     Ok(exit)
 }
 

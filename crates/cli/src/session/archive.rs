@@ -158,7 +158,7 @@ impl Archive {
             let failure = self.failure(store, &cold);
             let class = failure.class().code();
             let json = serde_json::json!({ "archive": self.json(store, &cold), "class": class });
-            output::json(&json).map_err(Failure::output).or_else(Failure::unless_reader_left)?;
+            Failure::unless_shown(output::json(&json))?;
             return Err(failure.told());
         }
         Err(self.failure(store, &cold))

@@ -112,7 +112,7 @@ pub(super) fn run(
             .and_then(|()| left_out.iter().try_for_each(|line| writeln!(out, "{line}")))
             .and_then(|()| out.flush())
     };
-    written.map_err(Failure::output).or_else(Failure::unless_reader_left)?;
+    Failure::unless_shown(written)?;
     if problem_count == 0 {
         return Ok(Exit::Complete);
     }

@@ -103,7 +103,7 @@ pub(super) fn run(
     if args.dry_run {
         report.map_or(Ok(()), Report::finish)?;
         let written = if session.json { output::json(&job.json(None)) } else { job.foresee() };
-        written.map_err(Failure::output).or_else(Failure::unless_reader_left)?;
+        Failure::unless_shown(written)?;
         return Ok(Exit::Complete);
     }
     let cold =

@@ -78,7 +78,7 @@ pub(super) fn run(session: &Session, job: &Job, report: Option<Report>) -> Resul
         report.map_or(Ok(()), Report::finish)?;
         if session.json {
             let json = serde_json::json!({ "archive": session.archive.json(store, cold) });
-            output::json(&json).map_err(Failure::output).or_else(Failure::unless_reader_left)?;
+            Failure::unless_shown(output::json(&json))?;
         }
         return Err(session.archive.foresee(store, cold));
     }
@@ -111,7 +111,7 @@ pub(super) fn run(session: &Session, job: &Job, report: Option<Report>) -> Resul
         .and_then(|()| sum(&mut out, session.json, &preview, args, (requests, archive)))
         .and_then(|()| out.flush());
     // The exit status says what the restore would find, whether or not somebody reads the list to its end.
-    written.map_err(Failure::output).or_else(Failure::unless_reader_left)?;
+    Failure::unless_shown(written)?;
     report.map_or(Ok(()), Report::finish)?;
     if let Some(failure) = room::failure(&preview, args) {
         return Err(failure);

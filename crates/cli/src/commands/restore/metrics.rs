@@ -134,7 +134,7 @@ impl Metrics {
 
 /// Looks whether what was written to standard output got to its place, which changes the exit status.
 fn written_out(exit: Exit) -> Result<Exit, Failure> {
-    exit.after(output::check()).or_else(|failure| failure.unless_reader_left().map(|()| exit))
+    Failure::unless_shown(output::check()).map(|()| exit)
 }
 
 /// Writes that a command line could not be parsed.
