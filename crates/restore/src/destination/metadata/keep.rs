@@ -115,14 +115,11 @@ impl Keeper {
 
 fn may_keep(stat: &Stat, wanted: &Attributes, creator: Creator) -> bool {
     let owner = stat.st_uid == wanted.uid || creator.owns(stat);
-    let surplus = stat.st_mode & !wanted.mode;
-    let same_group = has_same_group(stat, wanted, creator);
-    let group = surplus & GROUP_WRITE == 0 && (stat.st_mode & GROUP_WRITE == 0 || same_group);
-    let others = surplus & OTHER_WRITE == 0;
+    let lets_all_write = !widens(wanted.mode, stat.st_mode, has_same_group(stat, wanted, creator));
     // Nobody writes in a symlink, whose mode means nothing.
     let is_symlink = is_symlink(stat);
     // Where modes are not to be changed, a new file lets in as many as the old one.
-    let is_nobody_elses = is_symlink || owner && (group && others || !creator.sets_modes);
+    let is_nobody_elses = is_symlink || owner && (lets_all_write || !creator.sets_modes);
     // What another user's entry lacks, an ordinary user can only give to a new one.
     let has_mode = is_symlink || stat.st_mode & 0o7777 == wanted.mode;
     let is_correctable =
@@ -133,11 +130,14 @@ fn may_keep(stat: &Stat, wanted: &Attributes, creator: Creator) -> bool {
 /// Returns whether somebody may write in a file with its new attributes who may not now.
 fn lets_more_write(stat: &Stat, wanted: &Attributes, creator: Creator) -> bool {
     let owner = creator.may_give && stat.st_uid != wanted.uid;
-    let added = wanted.mode & !stat.st_mode;
-    let group =
-        added & GROUP_WRITE != 0 || wanted.mode & GROUP_WRITE != 0 && !has_same_group(stat, wanted, creator);
-    let others = added & OTHER_WRITE != 0;
-    !is_symlink(stat) && (owner || creator.sets_modes && (group || others))
+    let mode = widens(stat.st_mode, wanted.mode, has_same_group(stat, wanted, creator));
+    !is_symlink(stat) && (owner || creator.sets_modes && mode)
+}
+
+/// Returns whether the mode `to` lets somebody other than the owner write whom the mode `from` does not, as the
+/// group may be another one.
+fn widens(from: u32, to: u32, same_group: bool) -> bool {
+    to & !from & (GROUP_WRITE | OTHER_WRITE) != 0 || to & GROUP_WRITE != 0 && !same_group
 }
 
 /// Returns whether a file has its group, or the one of all new files where no other can be set.
