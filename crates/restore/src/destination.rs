@@ -184,6 +184,11 @@ pub(crate) fn is_directory(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::Directory
 }
 
+/// Returns whether an entry is a symlink.
+pub(crate) fn is_symlink(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::Symlink
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;

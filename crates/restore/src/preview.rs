@@ -194,7 +194,7 @@ fn foresee(
         }
         None
     };
-    let guessed = if writes { guessed(entry, options) } else { 0 };
+    let guessed = u64::from(writes && is_guessed(entry, options));
     let options = &of_kind(entry, options);
     let mut dry_run = DryRun::new(options, (&path, handle), visit);
     match name {
@@ -225,14 +225,14 @@ pub(crate) fn of_kind<'o>(entry: &Entry, options: &'o Options) -> Cow<'o, Option
     own
 }
 
-/// Counts the root if its attributes would be set by these options, were they no guess.
-pub(crate) fn guessed(entry: &Entry, options: &Options) -> u64 {
+/// Returns whether the root's attributes are a guess and would be set by these options if they were none.
+pub(crate) fn is_guessed(entry: &Entry, options: &Options) -> bool {
     let skips_all = options.skip_owners && options.skip_permissions && options.skip_times;
     // Shards leave the root to the finish.
     let leaves = skips_all
         || matches!(options.portion, Portion::Shard(_))
         || entry.kind() == EntryKind::Directory && !options.root_attributes;
-    u64::from(entry.is_guessed() && !leaves)
+    entry.is_guessed() && !leaves
 }
 
 /// Asks the system whether entries can be made in a directory. The owner of the target needs no right: the

@@ -82,7 +82,7 @@ impl Plan {
         if options.newer && options.in_place {
             return Err(Error::NewerInPlace);
         }
-        let is_guessed = preview::guessed(entry, options) > 0;
+        let is_guessed = preview::is_guessed(entry, options);
         let options = preview::of_kind(entry, options).into_owned();
         Ok(Self { entry: entry.clone(), options, is_guessed })
     }

@@ -26,8 +26,8 @@ pub fn share(path: &Path) -> bool {
         return false;
     }
     let above = path.parent().expect("it lies in another");
-    for (path, mode) in [(above, 0o755), (path, 0o755)] {
-        fs::set_permissions(path, Permissions::from_mode(mode)).expect("its mode");
+    for path in [above, path] {
+        fs::set_permissions(path, Permissions::from_mode(0o755)).expect("its mode");
     }
     let gets_there = squashed(|| fs::read_dir(path).is_ok());
     if gets_there == Some(false) {

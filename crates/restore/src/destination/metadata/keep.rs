@@ -9,8 +9,9 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::fs::{FileType, Stat, Uid};
+use rustix::fs::{Stat, Uid};
 
+use super::super::is_symlink;
 use super::preserve::Preserve;
 use super::{Attributes, SETGID, SETUID_SETGID, has_owner, has_time};
 use crate::Options;
@@ -143,10 +144,6 @@ fn widens(from: u32, to: u32, same_group: bool) -> bool {
 /// Returns whether a file has its group, or the one of all new files where no other can be set.
 fn has_same_group(stat: &Stat, wanted: &Attributes, creator: Creator) -> bool {
     stat.st_gid == wanted.gid || (!creator.may_give && stat.st_gid == creator.gid)
-}
-
-fn is_symlink(stat: &Stat) -> bool {
-    FileType::from_raw_mode(stat.st_mode) == FileType::Symlink
 }
 
 /// Returns whether an entry has its owner; nothing if mode or owner could be better.

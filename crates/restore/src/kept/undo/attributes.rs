@@ -7,7 +7,7 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
-use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_OMIT, Uid};
+use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_OMIT, Uid};
 use rustix::io::Errno;
 
 use super::super::record::{Found, Moment};
@@ -15,7 +15,7 @@ use super::Undo;
 use super::own::{Own, Wish};
 use crate::destination::metadata::subject::is_refusal;
 use crate::destination::metadata::{SETUID_SETGID, SPECIAL};
-use crate::destination::{is_directory, look, open_to_change};
+use crate::destination::{is_directory, is_symlink, look, open_to_change};
 use crate::outcome::Unset;
 
 /// What gets its attributes back.
@@ -245,10 +245,6 @@ impl Undo<'_> {
     fn unless_denied(&mut self) -> io::Result<()> {
         self.own.take_denied().map_or(Ok(()), |errno| Err(errno.into()))
     }
-}
-
-fn is_symlink(stat: &Stat) -> bool {
-    FileType::from_raw_mode(stat.st_mode) == FileType::Symlink
 }
 
 /// Returns a path that leads to what a handle stands for.
