@@ -87,6 +87,12 @@ impl Target {
         self.new.load(Ordering::Relaxed)
     }
 
+    /// Returns what the directory was like before the restore, where it is the root's and may get its attributes:
+    /// what is beside a single file keeps what it has.
+    pub(crate) fn found_as_root(&self) -> Option<Stat> {
+        self.found.filter(|_| !self.is_new() && self.name.is_none())
+    }
+
     /// Notes that an interrupted run of this restore created the directory.
     pub(crate) fn set_new(&self) {
         self.new.store(true, Ordering::Relaxed);
@@ -154,8 +160,7 @@ impl Target {
     /// only what is unfinished came to it or went. Were the restore killed, it would pass for newer than the
     /// snapshot's. Returns whether it has that time.
     pub(crate) fn settle_time(&self) -> bool {
-        let found = self.found.filter(|_| !self.is_new() && self.name.is_none());
-        found.is_none_or(|found| put_time_back(&self.directory, &found))
+        self.found_as_root().is_none_or(|found| put_time_back(&self.directory, &found))
     }
 
     /// Forces everything that was written to the target's file system to disk.

@@ -59,9 +59,7 @@ const AT_ONCE: usize = 1 << 16;
 
 /// Notes what the target was like before the staging directory was made in it.
 pub(crate) fn note_target(target: &Target, staging: &Staging) {
-    // What is beside a single file keeps what it has.
-    let found = target.found.filter(|_| !target.is_new() && target.name.is_none());
-    if let Some(found) = found {
+    if let Some(found) = target.found_as_root() {
         Pending::open(staging).before("", Some(&found), (Leftover::Usable, 0), true);
     }
 }
@@ -83,7 +81,7 @@ pub(crate) fn note_all(
     let mut moved = moved.iter().filter(|directory| directory.identity().is_some()).peekable();
     let stat = |directory: &Arc<Directory>| match directory.parent {
         // The unfinished directory in it has changed it already.
-        None => target.found.filter(|_| !target.is_new()),
+        None => target.found_as_root(),
         // It may have been opened up.
         Some(_) => directory.found().copied().or_else(|| {
             let opened = look_into(target.directory.as_fd(), directory, true).ok()?;
