@@ -266,25 +266,20 @@ impl Publisher<'_> {
         let Some(identity) = directory.identity() else { return Ok(()) };
         let name = directory.name();
         let is_refused = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
-        let handle = match open_directory(parent, name) {
-            // One that got to its place before the end has its attributes already, and may be closed by them.
-            Err(error) if is_refused(&error) => {
-                let stat = look(parent, name).ok().flatten();
-                match stat.filter(|stat| Identity::from(stat) == identity) {
-                    Some(stat) => match open_to_change(parent, name.as_bytes()) {
-                        // It may be another user's by now. What it lacks then nobody could set.
-                        Err(error) if is_refused(&error) => {
-                            let wanted = self.metadata.staged(&directory.attributes, &stat);
-                            self.tally.unset(Unset::of(&stat, &wanted), || directory.path_of(""));
-                            return Ok(());
-                        }
-                        opened => opened,
-                    },
-                    None => Err(error),
-                }
+        let mut handle = open_directory(parent, name);
+        // One that got to its place before the end has its attributes already, and may be closed by them.
+        if handle.as_ref().is_err_and(is_refused)
+            && let Ok(Some(stat)) = look(parent, name)
+            && Identity::from(&stat) == identity
+        {
+            handle = open_to_change(parent, name.as_bytes());
+            // It may be another user's by now. What it lacks then nobody could set.
+            if handle.as_ref().is_err_and(is_refused) {
+                let wanted = self.metadata.staged(&directory.attributes, &stat);
+                self.tally.unset(Unset::of(&stat, &wanted), || directory.path_of(""));
+                return Ok(());
             }
-            opened => opened,
-        };
+        }
         let handle = handle.map_err(attributes)?;
         if Identity::of(&handle).map_err(attributes)? != identity {
             return Err(Reason::Replaced);
