@@ -15,10 +15,10 @@ use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
 pub(crate) use leftovers::{has_others, is_busy, is_in_use, is_marker, markers_of, remove_markers};
-pub(crate) use ownership::{is_closed, is_own, sets_modes};
+pub(crate) use ownership::{is_closed, is_own};
 
 use leftovers::{is_of, leftovers, remove_all};
-use ownership::{is_doubtful, is_proven, lock, not_ours, open_own, prove};
+use ownership::{is_doubtful, is_proven, lock, not_ours, open_own, prove, sets_modes};
 
 use super::metadata::subject::is_refusal;
 use super::remove::remove_tree;

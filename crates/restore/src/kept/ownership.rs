@@ -5,7 +5,8 @@ use std::os::fd::BorrowedFd;
 
 use rustix::fs::{Stat, Timespec, Timestamps, UTIME_OMIT};
 
-use crate::destination::staging::{is_closed, is_own, sets_modes};
+use crate::destination::metadata::probe::creator_in;
+use crate::destination::staging::is_closed;
 
 /// Refuses a folder that belongs to another user or is open to others, who could have written anything into its
 /// journal.
@@ -17,15 +18,19 @@ use crate::destination::staging::{is_closed, is_own, sets_modes};
 pub(super) fn refuse_others(directory: BorrowedFd<'_>, folder: BorrowedFd<'_>) -> io::Result<()> {
     let found = rustix::fs::fstat(folder)?;
     let is_users = found.st_uid == rustix::process::geteuid().as_raw();
-    let (mut is_own_folder, mut is_safe) = (is_users, is_closed(&found));
     // On a file system that somebody has mounted there, files may belong to whomever that pleases.
     let is_mounted = rustix::fs::fstat(directory)?.st_dev != found.st_dev;
-    if !(is_mounted || is_own_folder && is_safe) {
-        is_own_folder = is_own(folder, &found);
-        is_safe = is_safe || is_own_folder && !sets_modes(folder);
+    if is_users && is_closed(&found) {
+        return Ok(());
+    }
+    let mut creator = None;
+    if !is_mounted {
+        creator = creator_in(folder).ok();
         put_time_back(folder, &found);
     }
-    let why = if !is_own_folder {
+    let is_own = is_users || creator.is_some_and(|creator| creator.uid == found.st_uid);
+    let is_safe = is_closed(&found) || is_own && creator.is_some_and(|creator| !creator.sets_modes);
+    let why = if !is_own {
         format!("it belongs to user {}", found.st_uid)
     } else if !is_safe {
         "others may write in it".into()

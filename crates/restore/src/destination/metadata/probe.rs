@@ -139,7 +139,7 @@ fn make(directory: BorrowedFd<'_>) -> io::Result<(String, OwnedFd)> {
 }
 
 /// Finds out whose the files are that this process makes in a directory.
-pub(in crate::destination) fn creator_in(directory: BorrowedFd<'_>) -> io::Result<Creator> {
+pub(crate) fn creator_in(directory: BorrowedFd<'_>) -> io::Result<Creator> {
     let (name, file) = make(directory)?;
     let creator = creator(&file);
     rustix::fs::unlinkat(directory, &*name, AtFlags::empty())?;

@@ -90,7 +90,7 @@ pub(super) fn prove(target: BorrowedFd<'_>, handle: BorrowedFd<'_>, name: &str) 
 }
 
 /// Returns whether modes can be set in a directory; where that cannot be found out, they may be.
-pub(crate) fn sets_modes(target: BorrowedFd<'_>) -> bool {
+pub(super) fn sets_modes(target: BorrowedFd<'_>) -> bool {
     creator_in(target).map_or(true, |creator| creator.sets_modes)
 }
 
