@@ -59,6 +59,15 @@ impl From<&Stat> for Identity {
     }
 }
 
+/// Which of the two trees an entry lies in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// The target, with what was there before the restore.
+    Target,
+    /// The staging tree, with what an interrupted restore left.
+    Staging,
+}
+
 /// How directories are opened: never through a link.
 pub(crate) const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);

@@ -25,7 +25,7 @@ use kopia_repository::Entry;
 use rustix::fs::{Mode, OFlags, Stat};
 use rustix::path::Arg;
 
-use super::is_directory;
+use super::{Side, is_directory};
 use crate::outcome::Unset;
 use keep::Keeper;
 use preserve::Preserve;
@@ -174,51 +174,40 @@ impl Metadata {
         self.keeper.may_keep(stat, wanted)
     }
 
-    /// Sets what differs of a file that was there before.
-    pub(crate) fn correct_file(&mut self, file: BorrowedFd<'_>, wanted: &Attributes) -> io::Result<Unset> {
-        let file = Subject::File(file);
-        let stat = file.stat()?;
-        let wanted = self.adjusted(wanted, &stat);
-        self.correct(file, &stat, &wanted)
-    }
-
-    /// Sets what differs of a file of the staging tree.
-    pub(crate) fn correct_staged_file(
+    /// Sets what differs of a file that is there already.
+    pub(crate) fn correct_file(
         &mut self,
         file: BorrowedFd<'_>,
         wanted: &Attributes,
+        side: Side,
     ) -> io::Result<Unset> {
         let file = Subject::File(file);
-        let stat = file.stat()?;
-        let wanted = self.staged(wanted, &stat);
-        self.correct(file, &stat, &wanted)
+        self.correct(file, &file.stat()?, wanted, side)
     }
 
-    /// Sets what differs of a symlink that was there before.
+    /// Sets what differs of a symlink that is there already.
     pub(crate) fn correct_symlink(
         &mut self,
         directory: BorrowedFd<'_>,
         name: &(impl AsRef<[u8]> + ?Sized),
         stat: &Stat,
         wanted: &Attributes,
+        side: Side,
     ) -> io::Result<Unset> {
-        let wanted = self.adjusted(wanted, stat);
-        self.correct(Subject::Symlink(directory, name.as_ref()), stat, &wanted)
+        self.correct(Subject::Symlink(directory, name.as_ref()), stat, wanted, side)
     }
 
-    /// Sets what differs of a symlink of the staging tree.
-    pub(crate) fn correct_staged_symlink(
+    fn correct(
         &mut self,
-        directory: BorrowedFd<'_>,
-        name: &(impl AsRef<[u8]> + ?Sized),
+        subject: Subject<'_>,
         stat: &Stat,
         wanted: &Attributes,
+        side: Side,
     ) -> io::Result<Unset> {
-        let wanted = self.staged(wanted, stat);
-        self.correct(Subject::Symlink(directory, name.as_ref()), stat, &wanted)
-    }
-
-    fn correct(&mut self, subject: Subject<'_>, stat: &Stat, wanted: &Attributes) -> io::Result<Unset> {
+        let wanted = &match side {
+            Side::Target => self.adjusted(wanted, stat),
+            Side::Staging => self.staged(wanted, stat),
+        };
         let has_mode = subject.kind() == Kind::Symlink || stat.st_mode & 0o7777 == wanted.mode;
         let mut unset = Unset::default();
         if !has_owner(stat, wanted) || !has_mode {
@@ -249,9 +238,7 @@ impl Metadata {
         wanted: &Attributes,
     ) -> io::Result<Unset> {
         let directory = Subject::Directory(directory);
-        let stat = directory.stat()?;
-        let wanted = self.adjusted(wanted, &stat);
-        self.correct(directory, &stat, &wanted)
+        self.correct(directory, &directory.stat()?, wanted, Side::Target)
     }
 
     /// Sets owner and time of a new symlink. Its mode means nothing.
@@ -263,9 +250,7 @@ impl Metadata {
     ) -> io::Result<Unset> {
         let symlink = Subject::Symlink(directory, name.as_ref());
         if !self.preserve.is_nothing() {
-            let stat = symlink.stat()?;
-            let wanted = self.staged(wanted, &stat);
-            return self.correct(symlink, &stat, &wanted);
+            return self.correct(symlink, &symlink.stat()?, wanted, Side::Staging);
         }
         let owned = if self.defaults.owner_suits(wanted) {
             Owned::BOTH

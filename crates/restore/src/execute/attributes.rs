@@ -9,7 +9,7 @@ use rustix::fs::{OFlags, Stat};
 
 use super::{Worker, is_fatal};
 use crate::destination::compare::open_file;
-use crate::destination::{Identity, handles, look};
+use crate::destination::{Identity, Side, handles, look};
 use crate::kept::{Keeping, Noted, path_in};
 use crate::outcome::Unset;
 use crate::plan::items::SmallEntry;
@@ -96,13 +96,14 @@ impl Worker<'_> {
         let unset = if entry.symlink {
             let stat = look(directory, name)?.ok_or(io::ErrorKind::NotFound)?;
             unless_changed(&stat, found)?;
-            let unset = self.metadata.correct_symlink(directory, name, &stat, &entry.attributes)?;
+            let wanted = &entry.attributes;
+            let unset = self.metadata.correct_symlink(directory, name, &stat, wanted, Side::Target)?;
             note_change(kept, found, look(directory, name).ok().flatten());
             unset
         } else {
             let (file, stat) = open_file(directory, name, OFlags::RDONLY)?;
             unless_changed(&stat, found)?;
-            let corrected = self.metadata.correct_file(file.as_fd(), &entry.attributes);
+            let corrected = self.metadata.correct_file(file.as_fd(), &entry.attributes, Side::Target);
             note_change(kept, found, rustix::fs::fstat(&file).ok());
             let unset = corrected?;
             self.sync(&file)?;

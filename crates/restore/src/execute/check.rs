@@ -15,22 +15,13 @@ use crate::decide::existing::Candidates;
 use crate::decide::existing::ExistingPolicy;
 use crate::destination::compare::{is_right, link_is_right, open_file, size};
 use crate::destination::leftover::Leftover;
-use crate::destination::look;
 use crate::destination::metadata::has_time;
 use crate::destination::metadata::keep::found_as_settable;
+use crate::destination::{Side, look};
 use crate::outcome::Unset;
 use crate::plan::items::SmallEntry;
 use crate::plan::items::{Check, Item};
 use crate::reason::Reason;
-
-/// Where an entry lies that may be right already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
-    /// In the target, where it was before the restore.
-    Target,
-    /// In the staging tree, where an interrupted restore left it.
-    Staging,
-}
 
 impl Worker<'_> {
     /// Checks whether the bytes of a file, link or piece are there already.
@@ -73,8 +64,8 @@ impl Worker<'_> {
         let directory = self.handles.open(&entry.directory)?;
         let stat = look(directory.as_fd(), &*entry.name)?.ok_or(io::ErrorKind::NotFound)?;
         if entry.symlink {
-            let (directory, name) = (directory.as_fd(), &*entry.name);
-            let unset = self.metadata.correct_staged_symlink(directory, name, &stat, &entry.attributes)?;
+            let (directory, name, wanted) = (directory.as_fd(), &*entry.name, &entry.attributes);
+            let unset = self.metadata.correct_symlink(directory, name, &stat, wanted, Side::Staging)?;
             self.shared.tally.unset(unset, || entry.path());
             return Ok(0);
         }
@@ -86,7 +77,7 @@ impl Worker<'_> {
             return Ok(size(&stat));
         }
         let (file, stat) = open_file(directory.as_fd(), &*entry.name, OFlags::RDONLY)?;
-        let unset = self.metadata.correct_staged_file(file.as_fd(), &entry.attributes)?;
+        let unset = self.metadata.correct_file(file.as_fd(), &entry.attributes, Side::Staging)?;
         self.shared.tally.unset(unset, || entry.path());
         self.sync(&file)?;
         Ok(size(&stat))
@@ -97,7 +88,7 @@ impl Worker<'_> {
         let root = self.shared.target.directory.as_fd();
         if found.existing == Some(ExistingPolicy::Compare)
             && let Ok(existing) = self.in_target.open(root, directory)
-            && self.is_there(existing.as_fd(), entry, extent, Place::Target).unwrap_or(false)
+            && self.is_there(existing.as_fd(), entry, extent, Side::Target).unwrap_or(false)
         {
             self.discard_found(entry, found);
             let bytes = if entry.symlink { 0 } else { entry.size };
@@ -107,7 +98,7 @@ impl Worker<'_> {
         }
         if is_left(found)
             && let Ok(staged) = self.handles.open(directory)
-            && self.is_there(staged.as_fd(), entry, extent, Place::Staging).unwrap_or(false)
+            && self.is_there(staged.as_fd(), entry, extent, Side::Staging).unwrap_or(false)
         {
             if entry.symlink {
                 self.is_staged(entry);
@@ -131,7 +122,7 @@ impl Worker<'_> {
         directory: BorrowedFd<'_>,
         entry: &SmallEntry,
         extent: Option<Extent>,
-        place: Place,
+        side: Side,
     ) -> io::Result<bool> {
         let name = &*entry.name;
         if entry.symlink {
@@ -139,35 +130,27 @@ impl Worker<'_> {
             if !link_is_right(self.shared.repository, directory, name, &extent)? {
                 return Ok(false);
             }
-            let Some(stat) = look(directory, name)?.filter(|stat| self.may_stay(stat, entry, place)) else {
+            let Some(stat) = look(directory, name)?.filter(|stat| self.may_stay(stat, entry, side)) else {
                 return Ok(false);
             };
-            if place == Place::Target && self.correct_later(entry, &stat) {
+            if side == Side::Target && self.correct_later(entry, &stat) {
                 return Ok(true);
             }
-            let unset = match place {
-                Place::Target => self.metadata.correct_symlink(directory, name, &stat, &entry.attributes)?,
-                Place::Staging => {
-                    self.metadata.correct_staged_symlink(directory, name, &stat, &entry.attributes)?
-                }
-            };
+            let unset = self.metadata.correct_symlink(directory, name, &stat, &entry.attributes, side)?;
             self.shared.tally.unset(unset, || entry.path());
             return Ok(true);
         }
         let (file, stat) = open_file(directory, name, OFlags::RDONLY)?;
         let length = size(&stat);
-        if length != entry.size || !self.may_stay(&stat, entry, place) {
+        if length != entry.size || !self.may_stay(&stat, entry, side) {
             return Ok(false);
         }
         let right = match extent {
             None => length == 0,
             Some(extent) => self.read_and_compare(file.as_fd(), &Extent { length: Some(length), ..extent }),
         };
-        if right && !(place == Place::Target && self.correct_later(entry, &stat)) {
-            let unset = match place {
-                Place::Target => self.metadata.correct_file(file.as_fd(), &entry.attributes)?,
-                Place::Staging => self.metadata.correct_staged_file(file.as_fd(), &entry.attributes)?,
-            };
+        if right && !(side == Side::Target && self.correct_later(entry, &stat)) {
+            let unset = self.metadata.correct_file(file.as_fd(), &entry.attributes, side)?;
             self.shared.tally.unset(unset, || entry.path());
             self.sync(&file)?;
         }
@@ -176,8 +159,8 @@ impl Worker<'_> {
 
     /// Returns whether a file or link with the right bytes may stay the one that it is. Nobody else gets into
     /// the staging tree.
-    fn may_stay(&self, stat: &Stat, entry: &SmallEntry, place: Place) -> bool {
-        place == Place::Staging || self.metadata.may_keep(stat, &entry.attributes)
+    fn may_stay(&self, stat: &Stat, entry: &SmallEntry, side: Side) -> bool {
+        side == Side::Staging || self.metadata.may_keep(stat, &entry.attributes)
     }
 
     /// Reads where a piece belongs and says whether it is there; its bytes are in `compared` then.

@@ -5,10 +5,11 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use super::Worker;
+use crate::destination::Side;
 use crate::destination::directory::Directory;
 use crate::destination::remove::remove_tree;
 use crate::kept::path_in;
-use crate::plan::items::{Side, SmallEntry};
+use crate::plan::items::SmallEntry;
 
 impl Worker<'_> {
     /// Removes what an interrupted restore left of an entry, if that is still to be done.

@@ -10,8 +10,8 @@ use kopia_repository::{Entry, Repository};
 
 use super::batch::Batch;
 use super::checks::Checks;
-use super::items::Side;
 use super::room::Room;
+use crate::destination::Side;
 use crate::destination::directory::Directory;
 use crate::destination::folding::Folding;
 use crate::destination::handles;

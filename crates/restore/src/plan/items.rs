@@ -8,6 +8,7 @@ use kopia_format::ObjectId;
 use kopia_repository::object::Extent;
 
 use crate::decide::existing::Candidates;
+use crate::destination::Side;
 use crate::destination::directory::Directory;
 use crate::destination::metadata::Attributes;
 pub(crate) use large::LargeFile;
@@ -66,15 +67,6 @@ pub(crate) enum Chore {
     Publish,
     /// Has the file system free what was replaced, and takes the tag away.
     Flush,
-}
-
-/// Which of the two trees a directory is looked at in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Side {
-    /// The target, as it was before the restore.
-    Target,
-    /// The staging tree, as an interrupted restore left it.
-    Staging,
 }
 
 /// A file, link or piece whose bytes may be there already.

@@ -245,10 +245,13 @@ fn of_what_exists_only_that_is_set_which_differs() {
         (Attributes { mode: 0o600, ..right }, [Call::Chown, Call::Utimes]),
         (Attributes { modified: Timestamp::default(), ..right }, [Call::Chown, Call::Chmod]),
     ] {
-        assert_eq!(metadata(&directory).correct_file(file.as_fd(), &there).unwrap(), Unset::default());
+        assert_eq!(
+            metadata(&directory).correct_file(file.as_fd(), &there, Side::Target).unwrap(),
+            Unset::default()
+        );
         // Whoever sets anything else fails.
         let unset = refusing(&others.map(|call| (call, Some(Errno::IO))), || {
-            metadata(&directory).correct_file(file.as_fd(), &right).unwrap()
+            metadata(&directory).correct_file(file.as_fd(), &right, Side::Target).unwrap()
         });
         let Some(unset) = unset else { return };
         assert_eq!(unset, Unset::default());

@@ -16,7 +16,7 @@ use crate::destination::directory::Partial;
 use crate::destination::large::Handle;
 use crate::destination::leftover::Leftover;
 use crate::destination::naming::Act;
-use crate::destination::{close, handles, partial};
+use crate::destination::{Side, close, handles, partial};
 use crate::execute::worker::Failure;
 use crate::execute::{Worker, is_fatal};
 use crate::lock;
@@ -164,7 +164,7 @@ impl Worker<'_> {
             }
             Handle::Filled { file: filled, .. } => {
                 cut(&filled, there)?;
-                let unset = self.metadata.correct_staged_file(filled.as_fd(), &entry.attributes)?;
+                let unset = self.metadata.correct_file(filled.as_fd(), &entry.attributes, Side::Staging)?;
                 self.end_filled(entry, filled, unset)?;
                 self.file_is_there(entry, there, reused);
             }
@@ -183,7 +183,7 @@ impl Worker<'_> {
                     }
                     return Err(error.into());
                 }
-                let unset = self.metadata.correct_file(filled.as_fd(), &entry.attributes)?;
+                let unset = self.metadata.correct_file(filled.as_fd(), &entry.attributes, Side::Target)?;
                 self.end_filled(entry, filled, unset)?;
                 if unchanged && !cut {
                     self.count_kept(entry, there);
@@ -236,7 +236,7 @@ impl Worker<'_> {
         if self.correct_later(entry, &stat) {
             return true;
         }
-        let Ok(unset) = self.metadata.correct_file(old.as_fd(), wanted) else { return false };
+        let Ok(unset) = self.metadata.correct_file(old.as_fd(), wanted, Side::Target) else { return false };
         if self.sync(old).is_err() {
             return false;
         }
@@ -254,7 +254,7 @@ impl Worker<'_> {
         let result = self.blank(staged.as_fd(), &lost, entry.size).and_then(|()| {
             let directory = self.handles.open(&entry.directory)?;
             let temporary = partial::temporary(&entry.path());
-            let unset = self.metadata.correct_staged_file(staged.as_fd(), &entry.attributes)?;
+            let unset = self.metadata.correct_file(staged.as_fd(), &entry.attributes, Side::Staging)?;
             self.sync(&staged)?;
             close(staged)?;
             self.shared.tally.unset(unset, || entry.directory.path_of(&temporary));

@@ -13,6 +13,7 @@ use rustix::io::Errno;
 use super::super::probe::ProbedDefaults;
 use super::*;
 use crate::Options;
+use crate::destination::Side;
 
 /// An owner that nothing has here by itself.
 const OTHER: (u32, u32) = (4242, 4243);
@@ -267,6 +268,7 @@ fn a_symlink_has_no_mode_that_could_be_wrong() {
     symlink("nowhere", place.path().join("link")).unwrap();
     let stat = rustix::fs::lstat(place.path().join("link")).unwrap();
     let mut metadata = place.metadata();
-    let corrected = metadata.correct_symlink(place.handle.as_fd(), "link", &stat, &wanted(OTHER, 0o4644));
+    let (directory, wanted) = (place.handle.as_fd(), wanted(OTHER, 0o4644));
+    let corrected = metadata.correct_symlink(directory, "link", &stat, &wanted, Side::Target);
     assert_eq!(corrected.unwrap(), Unset { owner: place.found("link").0 != OTHER, ..RIGHT });
 }
