@@ -14,10 +14,19 @@ use serde_json::{Value, json};
 pub(crate) fn root_of(mut writer: RepositoryWriter, entries: &[Value]) -> Entry {
     let root = writer.directory(entries);
     writer.snapshot("app@host:/data", json!({"name": "data", "type": "d", "obj": root}));
+    only_root(writer)
+}
+
+/// Finishes a repository with one snapshot, and returns its root.
+pub(crate) fn only_root(writer: RepositoryWriter) -> Entry {
+    opened(writer).snapshots().unwrap().iter().next().unwrap().root().unwrap()
+}
+
+/// Finishes a repository and opens it.
+pub(crate) fn opened(writer: RepositoryWriter) -> Repository {
     let blobs = writer.finish().into_iter();
     let store: MemoryStore = blobs.map(|(name, bytes)| (name.parse().unwrap(), bytes)).collect();
-    let repository = Repository::open(store, &Password::from(PASSWORD)).unwrap();
-    repository.snapshots().unwrap().iter().next().unwrap().root().unwrap()
+    Repository::open(store, &Password::from(PASSWORD)).unwrap()
 }
 
 /// Puts a repository behind a server that keeps the key of the hash to itself, as the REST API of kopia's

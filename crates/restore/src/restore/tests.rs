@@ -3,10 +3,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Mutex;
 
-use kopia_codec::key::Password;
 use kopia_repository::{Entry, Repository};
-use kopia_storage::MemoryStore;
-use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
+use kopia_testkit::writer::RepositoryWriter;
 use serde_json::json;
 
 use super::{Begun, begin, put_in_place, work};
@@ -14,7 +12,7 @@ use crate::destination::reserved::Reserved;
 use crate::destination::target::Target;
 use crate::execute::Shared;
 use crate::tally::Tally;
-use crate::testing::served;
+use crate::testing::{opened, served};
 use crate::{Attribute, Observer, Options, preview, restore, restore_observed};
 
 /// When the root was modified.
@@ -37,9 +35,7 @@ fn repository(is_directory: bool) -> Repository {
         "size": if is_directory { 0 } else { 4 }, "obj": object,
     });
     writer.snapshot("app@host:/data", root);
-    let blobs = writer.finish().into_iter();
-    let store: MemoryStore = blobs.map(|(name, bytes)| (name.parse().unwrap(), bytes)).collect();
-    Repository::open(store, &Password::from(PASSWORD)).unwrap()
+    opened(writer)
 }
 
 fn root(repository: &Repository) -> Entry {
@@ -134,10 +130,7 @@ fn names_that_the_target_takes_for_something_else_are_refused() {
     let listed = writer.directory(&[file("..\\x"), file("a"), file("a:b"), directory("c:d"), directory("e")]);
     writer.snapshot("app@host:/data", json!({"name": "data", "type": "d", "mode": "0755", "obj": listed}));
     writer.snapshot("app@host:/file", file("a:b"));
-    let blobs = writer.finish().into_iter();
-    let store: MemoryStore = blobs.map(|(name, bytes)| (name.parse().unwrap(), bytes)).collect();
-    let repository = Repository::open(store, &Password::from(PASSWORD)).unwrap();
-    let snapshots = repository.snapshots().unwrap();
+    let snapshots = opened(writer).snapshots().unwrap();
     let root = |path: &str| {
         let found = snapshots.iter().find(|snapshot| snapshot.source().to_string().ends_with(path));
         found.unwrap().root().unwrap()

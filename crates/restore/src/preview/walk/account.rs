@@ -112,14 +112,12 @@ impl<V: FnMut(&Change)> DryRun<'_, V> {
 mod tests {
     use std::path::Path;
 
-    use kopia_codec::key::Password;
-    use kopia_repository::Repository;
-    use kopia_storage::MemoryStore;
-    use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
+    use kopia_testkit::writer::RepositoryWriter;
     use rustix::fs::{Gid, Mode};
     use serde_json::json;
 
     use super::*;
+    use crate::testing::only_root;
     use crate::{Options, Preview};
 
     /// Makes an entry of this owner and group, with a mode in Go's bits, and of this kind.
@@ -129,10 +127,7 @@ mod tests {
         let root =
             json!({"name": "n\u{fffd}", "type": kind, "mode": mode, "uid": uid, "gid": gid, "obj": object});
         writer.snapshot("app@host:/data", root);
-        let blobs = writer.finish().into_iter();
-        let store: MemoryStore = blobs.map(|(name, bytes)| (name.parse().unwrap(), bytes)).collect();
-        let repository = Repository::open(store, &Password::from(PASSWORD)).unwrap();
-        repository.snapshots().unwrap().iter().next().unwrap().root().unwrap()
+        only_root(writer)
     }
 
     /// What user 1000 of the groups 100 and 200 cannot restore of an entry: owners, special bits.

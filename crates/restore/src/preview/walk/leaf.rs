@@ -95,26 +95,21 @@ mod tests {
     use std::fs;
     use std::sync::Arc;
 
-    use kopia_codec::key::Password;
-    use kopia_repository::Repository;
-    use kopia_storage::MemoryStore;
-    use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
+    use kopia_testkit::writer::RepositoryWriter;
     use rustix::fs::Mode;
     use serde_json::json;
 
     use super::*;
     use crate::Options;
     use crate::destination::DIRECTORY;
+    use crate::testing::only_root;
 
     /// Makes an entry of 11 bytes, of this kind.
     fn entry(kind: &str) -> Entry {
         let mut writer = RepositoryWriter::new();
         let object = writer.file(b"hello world");
         writer.snapshot("app@host:/data", json!({"name": "f", "type": kind, "size": 11, "obj": object}));
-        let blobs = writer.finish().into_iter();
-        let store: MemoryStore = blobs.map(|(name, bytes)| (name.parse().unwrap(), bytes)).collect();
-        let repository = Repository::open(store, &Password::from(PASSWORD)).unwrap();
-        repository.snapshots().unwrap().iter().next().unwrap().root().unwrap()
+        only_root(writer)
     }
 
     #[test]
