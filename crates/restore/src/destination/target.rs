@@ -87,8 +87,8 @@ impl Target {
         self.new.load(Ordering::Relaxed)
     }
 
-    /// Returns what the directory was like before the restore, where it is the root's and may get its attributes:
-    /// what is beside a single file keeps what it has.
+    /// Returns what the directory was like that gets the snapshot's root: nothing if this restore created it, or for
+    /// a single file, as what is beside that keeps what it has.
     pub(crate) fn found_as_root(&self) -> Option<Stat> {
         self.found.filter(|_| !self.is_new() && self.name.is_none())
     }
