@@ -11,6 +11,7 @@ use fuser::{
     OpenFlags, ReplyAttr, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyOpen,
     ReplyStatfs, ReplyXattr, Request,
 };
+use kopia_repository::Defect;
 
 use crate::attributes;
 use crate::folder::Item;
@@ -31,9 +32,6 @@ const BACKGROUND: u16 = 64;
 
 /// The longest range of one request, in bytes.
 const MOST: u32 = 1 << 20;
-
-/// The longest target that a link can have on Linux, in bytes.
-const MAX_TARGET: usize = 4095;
 
 const CAPABILITIES: [InitFlags; 9] = [
     InitFlags::FUSE_ASYNC_READ,
@@ -79,7 +77,7 @@ impl SnapshotFs {
             Item::Link(target) => target.clone().into_bytes(),
             Item::Entry(entry) => entry.target().map_err(|error| self.shared.unreadable(&node, error))?,
         };
-        if target.is_empty() || target.len() > MAX_TARGET || target.contains(&0) {
+        if Defect::of_target(&target).is_some() {
             self.shared.tell(&Problem::Target { path: node.path() });
             return Err(Errno::EIO);
         }
