@@ -62,6 +62,13 @@ pub struct Options {
     pub chosen: Option<Chosen>,
 }
 
+impl Options {
+    /// Returns whether all packs are read, neither a part of them nor some in turn.
+    pub fn is_whole(&self) -> bool {
+        self.part == Part::default() && self.rotation.is_none()
+    }
+}
+
 /// One of several entries that are verified together, for [`Repository::verify_entries`].
 #[derive(Debug, Clone)]
 pub struct Subject {

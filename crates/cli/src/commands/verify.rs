@@ -159,9 +159,8 @@ fn warm(
         let why = "--percent takes other packs each time, so that nobody would read what was fetched";
         return Err(Failure::usage(why).hint("wait for it with --wait, or take a part by --shard"));
     }
-    let is_whole = options.part == Part::default() && options.rotation.is_none();
     session.warm_all(report, || match roots {
-        [root] if is_whole => {
+        [root] if options.is_whole() => {
             let reads = needed::reading(options.chosen.clone());
             needed::cold(&session.repository, root, &reads)
         }

@@ -6,7 +6,7 @@ use kopia_format::BlobId;
 
 use super::contents::{self, Selection};
 use super::walk::Survey;
-use super::{Options, Part, promised};
+use super::{Options, promised};
 use crate::cold::{ColdBlobs, Step};
 use crate::{Entry, Repository, Result};
 
@@ -28,8 +28,11 @@ impl Repository {
         }
         let directories = self.cold_metadata(&[])?;
         if !directories.is_empty() {
-            let is_whole = options.part == Part::default() && options.rotation.is_none();
-            return if entries.is_empty() && is_whole { self.cold_of_all() } else { Ok(directories) };
+            return if entries.is_empty() && options.is_whole() {
+                self.cold_of_all()
+            } else {
+                Ok(directories)
+            };
         }
         let listed = self.contents().listed();
         let mut survey = Survey::new(self, (!entries.is_empty()).then(HashSet::new));
