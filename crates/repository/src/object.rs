@@ -17,5 +17,5 @@ mod streams;
 pub(crate) use ahead::Allowance;
 pub use chunk::Chunk;
 pub use extents::{Extent, Extents};
-pub(crate) use lists::{Followed, Lists, Made};
+pub(crate) use lists::{Lists, Made};
 pub use reader::ObjectReader;

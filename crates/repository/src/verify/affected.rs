@@ -12,7 +12,7 @@ use super::walk::Target;
 use super::{AffectedEntry, Subject};
 use crate::choice::States;
 use crate::contents::{ContentLocation, Origin};
-use crate::object::{Extent, Extents, Followed, Lists, Made};
+use crate::object::{Extent, Extents, Lists, Made};
 use crate::tree::{CurrentPath, Order, Problem, Visitor, Walk, Walked};
 use crate::{Defect, Entry, Error, Repository, Snapshot, Trail};
 
@@ -344,26 +344,22 @@ impl Search<'_> {
         }
     }
 
-    /// Returns how many bytes an object has that can be read; nothing if only its compressed bytes tell, and nobody
-    /// expects others.
-    fn length(&mut self, object: ObjectId) -> Option<u64> {
+    /// Returns how many bytes an object has that was followed and can be read; nothing if only its compressed bytes
+    /// tell, and nobody expects others.
+    fn length(&self, object: ObjectId) -> Option<u64> {
         if object.indirection() > 0 {
-            return self.follow(object).ok().map(|followed| followed.length);
+            return self.lists.length(object);
         }
         let extent = Extents::new(self.repository, object).next()?.ok()?;
         extent.length.or_else(|| self.damaged.unpacked(&extent))
     }
 
-    /// Returns why an object cannot be read whole, if that is so.
+    /// Follows an object to its contents until one is not as it should be; returns why it cannot be read whole, if
+    /// that is so.
     fn why_object_affected(&mut self, object: ObjectId) -> Option<Defect> {
-        self.follow(object).err()
-    }
-
-    /// Follows an object to its contents until one is not as it should be.
-    fn follow(&mut self, object: ObjectId) -> Result<Followed, Defect> {
         let Self { repository, damaged, lists, .. } = self;
         let contents = repository.contents();
-        lists.follow(repository, object, &mut |extent, _| {
+        let followed = lists.follow(repository, object, &mut |extent, _| {
             let location = contents.locate(&extent.content)?;
             let content = extent.content;
             // Of an object without bytes no content is read.
@@ -373,7 +369,8 @@ impl Search<'_> {
                 return Err(Defect::Damaged { content, blob, offset, word });
             }
             damaged.why_unfit(extent, &location).map_or(Ok(true), Err)
-        })
+        });
+        followed.err()
     }
 }
 
