@@ -86,12 +86,8 @@ pub struct Extents {
     stack: Vec<Vec<Piece>>,
     /// The object itself, until it is looked at.
     whole: Option<ObjectId>,
-    /// How many lists are being read for which this object is a part of a list.
-    depth: usize,
-    /// How many pieces may be kept at once.
-    most: usize,
-    /// How many bytes of lists may still be read, of lists of lists as well.
-    pub(super) list_bytes: u64,
+    /// Where it lies in others, less the bytes of lists that were read since.
+    pub(super) place: Place,
     /// How many bytes an object of one content is taken to have, rather than asking a server.
     assumed: Option<u64>,
 }
@@ -99,9 +95,8 @@ pub struct Extents {
 impl Extents {
     /// Starts at the front of an object.
     pub fn new(repository: &Repository, object: ObjectId) -> Self {
-        let whole = Some(object);
-        let (repository, Place { depth, most, list_bytes }) = (repository.clone(), Place::TOP);
-        Self { repository, stack: Vec::new(), whole, depth, most, list_bytes, assumed: None }
+        let (repository, whole) = (repository.clone(), Some(object));
+        Self { repository, stack: Vec::new(), whole, place: Place::TOP, assumed: None }
     }
 
     /// Takes an object of one content to be there, with about so many bytes, where finding out would mean
@@ -113,15 +108,16 @@ impl Extents {
 
     /// Reads a list and puts its pieces on the stack, moved to where the object has them.
     fn descend(&mut self, object: ObjectId, list: ObjectId, start: u64, length: Option<u64>) -> Result<()> {
-        let depth = self.depth + self.stack.len() + 1;
+        let depth = self.place.depth + self.stack.len() + 1;
         if depth > MAX_DEPTH {
             return Err(Error::object(object, format!("lists nest more than {MAX_DEPTH} deep")));
         }
         self.stack.iter_mut().for_each(trim);
-        let most = self.most - self.stack.iter().map(Vec::len).sum::<usize>();
-        let contents = Self { depth, most, list_bytes: self.list_bytes, ..Self::new(&self.repository, list) };
+        let most = self.place.most - self.stack.iter().map(Vec::len).sum::<usize>();
+        let place = Place { depth, most, ..self.place };
+        let contents = Self { place, ..Self::new(&self.repository, list) };
         let (mut pieces, list_bytes) = list::read(object, contents, most)?;
-        self.list_bytes = list_bytes;
+        self.place.list_bytes = list_bytes;
         let total = pieces.last().map_or(0, |last| last.start + last.length);
         if length.is_some_and(|length| length != total) {
             let length = length.unwrap_or_default();
@@ -170,11 +166,11 @@ impl Extents {
     pub(super) fn pieces(
         repository: &Repository,
         (object, list): (ObjectId, ObjectId),
-        Place { depth, most, list_bytes }: Place,
+        place: Place,
     ) -> Result<(Vec<Piece>, u64)> {
-        let mut extents = Self { depth, most, list_bytes, ..Self::new(repository, object) };
+        let mut extents = Self { place, ..Self::new(repository, object) };
         extents.descend(object, list, 0, None)?;
-        Ok((extents.stack.pop().unwrap_or_default(), extents.list_bytes))
+        Ok((extents.stack.pop().unwrap_or_default(), extents.place.list_bytes))
     }
 
     /// An object that is one content.
@@ -290,7 +286,8 @@ mod tests {
         let store: MemoryStore = blobs.map(|(name, bytes)| (name.parse().unwrap(), bytes)).collect();
         let repository = Repository::open(store, &Password::from(PASSWORD)).unwrap();
         let walk = |most| {
-            let extents = Extents { most, ..Extents::new(&repository, object) };
+            let place = Place { most, ..Place::TOP };
+            let extents = Extents { place, ..Extents::new(&repository, object) };
             extents.map(|extent| extent.map(|extent| extent.start)).collect::<Result<Vec<_>>>()
         };
         // Two wait on each of the upper levels while the lowest is gone through.
@@ -319,7 +316,8 @@ mod tests {
         let blobs = writer.finish().into_iter();
         let store: MemoryStore = blobs.map(|(name, bytes)| (name.parse().unwrap(), bytes)).collect();
         let repository = Repository::open(store, &Password::from(PASSWORD)).unwrap();
-        let mut extents = Extents { most: 51, ..Extents::new(&repository, object.parse().unwrap()) };
+        let mut extents = Extents::new(&repository, object.parse().unwrap());
+        extents.place.most = 51;
         let mut count = 0;
         while let Some(extent) = extents.next() {
             extent.unwrap();

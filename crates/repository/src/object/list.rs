@@ -28,12 +28,12 @@ pub(super) fn read(object: ObjectId, contents: Extents, most: usize) -> Result<(
             Some(bytes) => start.extend(bytes),
             None => {
                 let pieces = indirect::parse(&start, most).map_err(corrupt)?;
-                return Ok((pieces, contents.contents.list_bytes));
+                return Ok((pieces, contents.contents.place.list_bytes));
             }
         }
     }
     match indirect::parse_stream(io::BufReader::new(start.chain(&mut contents)), most) {
-        Ok(parsed) => Ok((parsed.map_err(corrupt)?, contents.contents.list_bytes)),
+        Ok(parsed) => Ok((parsed.map_err(corrupt)?, contents.contents.place.list_bytes)),
         Err(error) => Err(contents.failed.take().unwrap_or_else(|| Error::object(object, error))),
     }
 }
@@ -60,10 +60,10 @@ impl Contents {
             return Err(Error::object(self.object, why));
         }
         let bytes = repository.read_extent(&extent)?;
-        let left = self.contents.list_bytes.checked_sub(bytes.len() as u64);
+        let left = self.contents.place.list_bytes.checked_sub(bytes.len() as u64);
         let refuse =
             || Error::object(self.object, format!("its lists have more than {MAX_LIST_BYTES} bytes"));
-        self.contents.list_bytes = left.ok_or_else(refuse)?;
+        self.contents.place.list_bytes = left.ok_or_else(refuse)?;
         Ok(Some(bytes))
     }
 }

@@ -23,7 +23,7 @@ fn list(writer: &mut RepositoryWriter, pieces: &[(usize, &str)]) -> String {
 /// then, or how many there were when it was refused.
 fn walk(repository: &Repository, object: &str, list_bytes: u64) -> Result<(usize, u64), usize> {
     let mut extents = Extents::new(repository, object.parse().unwrap());
-    extents.list_bytes = list_bytes;
+    extents.place.list_bytes = list_bytes;
     let mut count = 0;
     while let Some(extent) = extents.next() {
         if let Err(error) = extent {
@@ -34,7 +34,7 @@ fn walk(repository: &Repository, object: &str, list_bytes: u64) -> Result<(usize
         }
         count += 1;
     }
-    Ok((count, extents.list_bytes))
+    Ok((count, extents.place.list_bytes))
 }
 
 fn open(writer: RepositoryWriter) -> Repository {
