@@ -38,8 +38,8 @@ use crate::{Entry, Error, Result};
 pub use rule::BadRule;
 use rule::Rule;
 use rules::Rules;
-pub(crate) use scope::States;
 pub use scope::{Chosen, Scope};
+pub(crate) use scope::{Part, Parts};
 
 /// Patterns of what is taken.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

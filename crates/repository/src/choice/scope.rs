@@ -1,11 +1,14 @@
 //! What is taken, directory by directory.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
+use kopia_format::ObjectId;
+
 use super::rules::{Live, Rules};
 use crate::Entry;
+use crate::tree::Walked;
 
 /// What [`Choice::among`](super::Choice::among) found: which entries below its roots are taken. Cheap to clone.
 ///
@@ -55,17 +58,48 @@ impl Scope {
     }
 }
 
-/// Numbers what patterns have got to, for walks that need not visit a directory by each of its paths: of two whole
-/// directories of one object the same is taken if they have the same number. Without a choice all have.
+/// A directory of which the same is taken wherever it lies: its object, and the number of what patterns have got
+/// to.
+pub(crate) type Part = (ObjectId, u32);
+
+/// Directories that were visited, each with what is taken of it, for walks that need not visit one by each of its
+/// paths.
 #[derive(Debug, Default)]
-pub(crate) struct States(HashMap<State, u32>);
+pub(crate) struct Parts {
+    states: States,
+    visited: HashSet<Part>,
+}
+
+impl Parts {
+    /// Returns what stands for what is taken of a directory, the same wherever it lies; nothing if names put entries
+    /// into it.
+    pub(crate) fn of<D>(&mut self, directory: &Walked<D>) -> Option<Part> {
+        let object = directory.trail.object().filter(|_| directory.is_whole)?;
+        Some((object, self.states.number(&directory.scope)))
+    }
+
+    /// Returns whether a part was visited.
+    pub(crate) fn has(&self, part: &Part) -> bool {
+        self.visited.contains(part)
+    }
+
+    /// Adds a part that is visited, and returns whether it was not before.
+    pub(crate) fn add(&mut self, part: Part) -> bool {
+        self.visited.insert(part)
+    }
+}
+
+/// Numbers what patterns have got to: of two whole directories of one object the same is taken if they have the same
+/// number. Without a choice all have.
+#[derive(Debug, Default)]
+struct States(HashMap<State, u32>);
 
 /// Whether all is taken that no pattern leaves out, and where patterns have got to.
 type State = (bool, Option<Arc<[Live]>>);
 
 impl States {
     /// Returns the number of a directory's.
-    pub(crate) fn number(&mut self, scope: &Scope) -> u32 {
+    fn number(&mut self, scope: &Scope) -> u32 {
         // There are fewer than places in patterns and directories.
         let next = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
         *self.0.entry((scope.is_within, scope.live.clone())).or_insert(next)

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use kopia_format::directory::{EntryKind, Summary};
 use kopia_format::{BlobId, ContentId, ObjectId};
 
-use crate::choice::{Chosen, States};
+use crate::choice::{Chosen, Parts};
 use crate::object::Lists;
 use crate::tree::{Problem, Visitor, Walk, Walked};
 use crate::{ContentLocation, Defect, Entry, Error, Repository, Result, Trail};
@@ -183,20 +183,17 @@ struct Gather<'r, F> {
     lists: Lists,
     /// Those of which a problem was noted.
     faulty: HashSet<ObjectId>,
-    /// Whether of a directory something else may be taken by each of its paths.
-    is_part: bool,
-    /// Directories of which a part was visited, with the number of what patterns had got to.
-    walked: HashSet<(ObjectId, u32)>,
-    states: States,
+    /// What was visited of directories, if of one something else may be taken by each of its paths.
+    parts: Option<Parts>,
     stored: Stored,
     visit: F,
 }
 
 impl<'r, F: FnMut(ContentId, &ContentLocation, bool)> Gather<'r, F> {
     fn new(repository: &'r Repository, visit: F) -> Self {
-        let (seen, faulty, walked) = (HashSet::new(), HashSet::new(), HashSet::new());
-        let (lists, states, stored) = (Lists::default(), States::default(), Stored::default());
-        Self { repository, seen, lists, faulty, is_part: false, walked, states, stored, visit }
+        let (seen, faulty) = (HashSet::new(), HashSet::new());
+        let (lists, stored) = (Lists::default(), Stored::default());
+        Self { repository, seen, lists, faulty, parts: None, stored, visit }
     }
 
     fn run<'e>(&mut self, roots: impl IntoIterator<Item = &'e Entry>) {
@@ -215,16 +212,9 @@ impl<'r, F: FnMut(ContentId, &ContentLocation, bool)> Gather<'r, F> {
 
     /// As [`Self::run`], of what is taken below a directory.
     fn run_part(&mut self, root: &Entry, chosen: &Chosen) {
-        self.is_part = true;
+        self.parts = Some(Parts::default());
         self.add(root);
         let _ = Walk::new(self.repository).choosing(chosen).run([(root, ())], self);
-    }
-
-    /// Returns what stands for a part of a directory, the same wherever it lies; nothing if names put entries into
-    /// it.
-    fn part(&mut self, directory: &Walked<()>) -> Option<(ObjectId, u32)> {
-        let object = directory.trail.object().filter(|_| self.is_part && directory.is_whole)?;
-        Some((object, self.states.number(&directory.scope)))
     }
 
     /// Adds an entry and returns whether its object is new.
@@ -267,12 +257,16 @@ impl<F: FnMut(ContentId, &ContentLocation, bool)> Visitor for Gather<'_, F> {
     type Directory = ();
 
     fn is_known(&mut self, directory: &Walked<()>) -> bool {
-        self.part(directory).is_some_and(|part| self.walked.contains(&part))
+        let Some(parts) = &mut self.parts else { return false };
+        parts.of(directory).is_some_and(|part| parts.has(&part))
     }
 
     fn enter(&mut self, directory: &mut Walked<()>) -> ControlFlow<()> {
-        let part = self.part(directory);
-        self.walked.extend(part);
+        if let Some(parts) = &mut self.parts
+            && let Some(part) = parts.of(directory)
+        {
+            parts.add(part);
+        }
         ControlFlow::Continue(())
     }
 
@@ -288,7 +282,7 @@ impl<F: FnMut(ContentId, &ContentLocation, bool)> Visitor for Gather<'_, F> {
         _: Result<&Trail, Defect>,
     ) -> ControlFlow<(), Option<()>> {
         let is_new = self.add(entry);
-        ControlFlow::Continue((is_new || self.is_part).then_some(()))
+        ControlFlow::Continue((is_new || self.parts.is_some()).then_some(()))
     }
 
     fn problem(&mut self, _: &mut Walked<()>, _: Problem) -> ControlFlow<()> {

@@ -10,7 +10,7 @@ use super::contents::Damaged;
 use super::headed::Unfit;
 use super::walk::Target;
 use super::{AffectedEntry, Subject};
-use crate::choice::States;
+use crate::choice::{Part, Parts};
 use crate::contents::{ContentLocation, Origin};
 use crate::object::{Extent, Extents, Lists, Made};
 use crate::tree::{CurrentPath, Order, Problem, Visitor, Walk, Walked};
@@ -52,10 +52,6 @@ struct Affected {
     is_done: bool,
 }
 
-/// A directory of which the same is taken wherever it lies: its object, and the number of what patterns have got
-/// to.
-type Part = (ObjectId, u32);
-
 /// A directory that is being searched.
 struct Open {
     /// Itself, if its object says all that is in it.
@@ -70,11 +66,10 @@ struct Search<'a> {
     repository: &'a Repository,
     damaged: &'a Damaged,
     suspects: &'a HashSet<ObjectId>,
+    lists: Lists,
     /// Directories that were visited. As each is followed by all below it, one that is met again was searched
     /// whole.
-    visited: HashSet<Part>,
-    states: States,
-    lists: Lists,
+    parts: Parts,
     /// Those of them in which an entry is affected, however deep: only they are visited again, for their
     /// other paths.
     affected: HashMap<Part, Affected>,
@@ -117,9 +112,8 @@ pub(super) fn list(
         repository,
         damaged,
         suspects,
-        visited: HashSet::new(),
-        states: States::default(),
         lists: Lists::default(),
+        parts: Parts::default(),
         affected: HashMap::new(),
         again: Again::default(),
         is_again: false,
@@ -154,8 +148,8 @@ impl Visitor for Search<'_> {
     type Directory = ();
 
     fn is_known(&mut self, directory: &Walked<()>) -> bool {
-        let part = self.part(directory);
-        let Some(part) = part.filter(|part| self.visited.contains(part)) else { return false };
+        let part = self.parts.of(directory);
+        let Some(part) = part.filter(|part| self.parts.has(part)) else { return false };
         self.close(directory.trail.depth());
         let Some(count) = self.affected.get(&part).map(|affected| affected.count) else { return true };
         // Whoever takes a snapshot that nothing is told of takes it for a sound one.
@@ -173,8 +167,8 @@ impl Visitor for Search<'_> {
         self.path.enter(&directory.trail);
         let object = directory.trail.object();
         self.is_suspect = !directory.is_whole || object.is_some_and(|object| self.suspects.contains(&object));
-        let part = self.part(directory);
-        self.is_again = part.is_some_and(|part| !self.visited.insert(part));
+        let part = self.parts.of(directory);
+        self.is_again = part.is_some_and(|part| !self.parts.add(part));
         self.is_brief = self.is_again && part.is_some_and(|part| self.is_done(&part));
         self.count_again(|again| again.searched += 1, part);
         self.open.push(Open { part, count: 0, any_told: false });
@@ -229,13 +223,6 @@ impl Visitor for Search<'_> {
 }
 
 impl Search<'_> {
-    /// Returns what stands for what is taken of a directory, the same wherever it lies; nothing if names put entries
-    /// into it.
-    fn part(&mut self, directory: &Walked<()>) -> Option<Part> {
-        let object = directory.trail.object().filter(|_| directory.is_whole)?;
-        Some((object, self.states.number(&directory.scope)))
-    }
-
     /// Returns whether no further paths below a directory are told, if any are affected.
     fn is_done(&self, part: &Part) -> bool {
         let is_done = |affected: &Affected| affected.is_done || affected.again.is_all(MAX_AGAIN);

@@ -10,7 +10,7 @@ use kopia_format::stub::Stub;
 use kopia_format::{BlobId, ContentId, ObjectId};
 
 use super::headed::{Headed, Stated};
-use crate::choice::{Chosen, States};
+use crate::choice::{Chosen, Parts};
 use crate::object::{Extent, Lists, Made};
 use crate::tree::{MAX_WAITING, MAX_WAITING_NAMES, Problem, Visitor, Walk, Walked};
 use crate::{Defect, Entry, Error, Repository, Result, Trail};
@@ -51,11 +51,8 @@ impl From<&Extent> for Target {
 pub(super) struct Survey<'a> {
     pub(super) repository: &'a Repository,
     seen: HashSet<ObjectId>,
-    /// Whether of a directory something else may be taken by each of its paths.
-    is_part: bool,
-    /// Directories of which a part was walked, with the number of what patterns had got to.
-    walked: HashSet<(ObjectId, u32)>,
-    states: States,
+    /// What was walked of directories, if of one something else may be taken by each of its paths.
+    parts: Option<Parts>,
     /// Of the directory that is being visited, where it was met first.
     width: Width,
     /// What those in it get.
@@ -93,9 +90,7 @@ impl<'a> Survey<'a> {
         Self {
             repository,
             seen: HashSet::new(),
-            is_part: false,
-            walked: HashSet::new(),
-            states: States::default(),
+            parts: None,
             width: Width::default(),
             above: Above::default(),
             wide: WIDE,
@@ -125,7 +120,7 @@ impl<'a> Survey<'a> {
             let _ = walk.run(walked.iter().map(|root| (root, Above::default())), self);
             return;
         };
-        self.is_part = true;
+        self.parts = Some(Parts::default());
         let mut walked = Vec::new();
         for root in roots {
             let (_, is_sound) = self.add(root);
@@ -249,13 +244,6 @@ impl<'a> Survey<'a> {
         (!object.is_compressed()).then_some(location.plain_length())
     }
 
-    /// Returns what stands for a part of a directory, the same wherever it lies; nothing if names put entries into
-    /// it.
-    fn part(&mut self, directory: &Walked<Above>) -> Option<(ObjectId, u32)> {
-        let object = directory.trail.object().filter(|_| self.is_part && directory.is_whole)?;
-        Some((object, self.states.number(&directory.scope)))
-    }
-
     /// Notes that something in a directory may not be restored as it was.
     fn suspect(&mut self, trail: &Trail) {
         self.any_suspect = true;
@@ -267,12 +255,16 @@ impl Visitor for Survey<'_> {
     type Directory = Above;
 
     fn is_known(&mut self, directory: &Walked<Above>) -> bool {
-        self.part(directory).is_some_and(|part| self.walked.contains(&part))
+        let Some(parts) = &mut self.parts else { return false };
+        parts.of(directory).is_some_and(|part| parts.has(&part))
     }
 
     fn enter(&mut self, directory: &mut Walked<Above>) -> ControlFlow<()> {
-        let part = self.part(directory);
-        self.walked.extend(part);
+        if let Some(parts) = &mut self.parts
+            && let Some(part) = parts.of(directory)
+        {
+            parts.add(part);
+        }
         self.width = directory.attached.get();
         self.above = Above::default();
         ControlFlow::Continue(())
@@ -295,7 +287,7 @@ impl Visitor for Survey<'_> {
         if way.is_err() {
             self.suspect(&parent.trail);
         }
-        ControlFlow::Continue((is_new || self.is_part).then(|| self.above.clone()))
+        ControlFlow::Continue((is_new || self.parts.is_some()).then(|| self.above.clone()))
     }
 
     fn left_out(&mut self, _: &mut Walked<Above>, _: &str, entry: Option<&Entry>) {
