@@ -6,11 +6,6 @@ use crate::batch::Meta;
 
 /// An archive that is being written, entry by entry.
 pub(crate) trait Archive {
-    /// Returns whether programs on other systems than Unix take a name in it for something else.
-    fn is_foreign(&self, _name: &str) -> bool {
-        false
-    }
-
     /// Writes a directory.
     fn directory(&mut self, meta: &Meta) -> io::Result<()>;
 

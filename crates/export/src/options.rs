@@ -88,6 +88,14 @@ impl Format {
             Self::Zip => zip::refusal(path),
         }
     }
+
+    /// Returns whether programs on other systems than Unix take a name in such an archive for something else.
+    pub(crate) fn is_foreign(self, name: &str) -> bool {
+        match self {
+            Self::Tar | Self::TarZst | Self::TarGz => false,
+            Self::Zip => zip::is_foreign(name),
+        }
+    }
 }
 
 impl FromStr for Format {

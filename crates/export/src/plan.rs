@@ -12,7 +12,7 @@ use std::sync::mpsc::Sender;
 use kopia_format::ObjectId;
 use kopia_format::directory::{EntryKind, Summary};
 use kopia_repository::object::{Extent, Extents};
-use kopia_repository::tree::{CurrentPath, Order, Problem as Skipped, Visitor, Walk, Walked};
+use kopia_repository::tree::{CurrentPath, Problem as Skipped, Visitor, Walked};
 use kopia_repository::{Defect, Entry, Error, Trail};
 
 use crate::Problem;
@@ -124,17 +124,12 @@ impl Planner<'_, '_> {
             return;
         }
         self.path = CurrentPath::default();
-        let Root { entry, attributes, owners, chosen, .. } = self.root;
+        let Root { entry, attributes, owners, .. } = self.root;
         match entry.kind() {
             EntryKind::File | EntryKind::Symlink => self.leaf_at(self.root.path_of_leaf(), entry),
             EntryKind::Directory => {
                 let attributes = attributes.then(|| Attributes::of(entry, owners));
-                let walk = Walk::new(self.shared.repository)
-                    .order(Order::DepthFirst)
-                    .read_ahead()
-                    .max_depth(self.shared.options.max_depth)
-                    .choosing(chosen);
-                let _ = walk.run([(entry, attributes)], self);
+                let _ = self.root.walk(self.shared.options).run([(entry, attributes)], self);
             }
         }
     }

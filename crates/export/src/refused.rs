@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use kopia_format::directory::{EntryKind, Summary};
-use kopia_repository::tree::{CurrentPath, Order, Problem as Skipped, Visitor, Walk, Walked};
+use kopia_repository::tree::{CurrentPath, Problem as Skipped, Visitor, Walked};
 use kopia_repository::{Defect, Entry, Error, Trail};
 
 use crate::{Format, Options, Outcome, Problem, Root};
@@ -20,12 +20,7 @@ pub fn refused(root: &Root, options: &Options) -> Outcome {
         _ if format != Format::Zip => {}
         EntryKind::File | EntryKind::Symlink => refused.look_at(root.path_of_leaf(), Some(&root.entry)),
         EntryKind::Directory => {
-            let walk = Walk::new(root.entry.repository())
-                .order(Order::DepthFirst)
-                .read_ahead()
-                .max_depth(options.max_depth)
-                .choosing(&root.chosen);
-            let _ = walk.run([(&root.entry, root.attributes)], &mut refused);
+            let _ = root.walk(options).run([(&root.entry, root.attributes)], &mut refused);
         }
     }
     refused.found

@@ -3,6 +3,7 @@
 use kopia_repository::Entry;
 use kopia_repository::choice::Chosen;
 use kopia_repository::owners::Owners;
+use kopia_repository::tree::{Order, Walk};
 
 use crate::Options;
 
@@ -34,6 +35,15 @@ impl Root {
             owners: options.owners.clone(),
             chosen: options.chosen.clone(),
         }
+    }
+
+    /// Returns the walk that visits what is exported, in the order of the archive.
+    pub(crate) fn walk(&self, options: &Options) -> Walk<'_> {
+        Walk::new(self.entry.repository())
+            .order(Order::DepthFirst)
+            .read_ahead()
+            .max_depth(options.max_depth)
+            .choosing(&self.chosen)
     }
 
     /// Returns the path of something, of which the path below the entry is known; an empty one is the

@@ -206,7 +206,7 @@ impl<'s, 'a, 'w> Writer<'s, 'a, 'w> {
     fn note_name(&mut self, meta: &Meta) {
         let name = meta.path.rsplit('/').next().unwrap_or_default();
         self.outcome.names += u64::from(name.contains('\u{fffd}'));
-        self.outcome.foreign_names += u64::from(self.archive.is_foreign(name));
+        self.outcome.foreign_names += u64::from(self.shared.options.format.is_foreign(name));
     }
 
     fn problem(&mut self, problem: Problem, below: u64) -> Result<()> {

@@ -15,6 +15,7 @@ use kopia_repository::Defect;
 use crate::archive::Archive;
 use crate::batch::Meta;
 use crate::compress::{Codec, LAST_BLOCK, Packed, Pending, Pool};
+pub(crate) use names::is_foreign;
 use record::{Method, Record};
 
 mod names;
@@ -213,10 +214,6 @@ impl<W: Write> Zip<W> {
 }
 
 impl<W: Write> Archive for Zip<W> {
-    fn is_foreign(&self, name: &str) -> bool {
-        names::is_foreign(name)
-    }
-
     fn directory(&mut self, meta: &Meta) -> io::Result<()> {
         if meta.path.is_empty() {
             // It has no name, and nobody would look for one.

@@ -18,7 +18,7 @@ pub(super) fn leads_out(path: &str) -> bool {
 }
 
 /// Returns whether a name is another one, or several, to programs on Windows.
-pub(super) fn is_foreign(name: &str) -> bool {
+pub(crate) fn is_foreign(name: &str) -> bool {
     name.contains(['\\', ':'])
 }
 
