@@ -50,6 +50,8 @@ pub mod select;
 mod shard;
 pub mod slip;
 mod snapshot;
+#[cfg(test)]
+mod testing;
 mod traffic;
 pub mod tree;
 pub mod unindexed;

@@ -1,12 +1,10 @@
 //! What a comparison keeps in memory.
 
-use kopia_codec::key::Password;
-use kopia_storage::MemoryStore;
-use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
+use kopia_testkit::writer::RepositoryWriter;
 use serde_json::json;
 
 use super::*;
-use crate::Repository;
+use crate::testing::open;
 
 /// Two snapshots of a folder, of which each file but those of the first ones was changed or has gone.
 fn roots() -> Vec<Entry> {
@@ -19,10 +17,7 @@ fn roots() -> Vec<Entry> {
         let root = writer.directory(&entries);
         writer.snapshot("app@host:/data", json!({"name": "data", "type": "d", "obj": root}));
     }
-    let store: MemoryStore =
-        writer.finish().into_iter().map(|(name, bytes)| (name.parse().unwrap(), bytes)).collect();
-    let repository = Repository::open(store, &Password::from(PASSWORD)).unwrap();
-    repository.snapshots().unwrap().iter().map(|snapshot| snapshot.root().unwrap()).collect()
+    open(writer).snapshots().unwrap().iter().map(|snapshot| snapshot.root().unwrap()).collect()
 }
 
 /// How many paths were changed, added and removed, and what is wrong.

@@ -309,14 +309,13 @@ impl<B: Steps> Drop for AbortOnPanic<'_, B> {
 
 #[cfg(test)]
 mod tests {
-    use kopia_codec::key::Password;
     use kopia_format::ContentId;
-    use kopia_storage::MemoryStore;
-    use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
+    use kopia_testkit::writer::RepositoryWriter;
 
     use super::*;
+    use crate::ContentLocation;
     use crate::contents::Located;
-    use crate::{ContentLocation, Repository};
+    use crate::testing::open;
 
     /// A batch of one step, which reads nothing.
     struct Nothing;
@@ -333,12 +332,6 @@ mod tests {
         fn entries(&self, _: usize) -> usize {
             0
         }
-    }
-
-    fn open(writer: RepositoryWriter) -> Repository {
-        let blobs = writer.finish().into_iter();
-        let store: MemoryStore = blobs.map(|(name, bytes)| (name.parse().unwrap(), bytes)).collect();
-        Repository::open(store, &Password::from(PASSWORD)).unwrap()
     }
 
     /// Gives back what a task held, with memory of so many bytes.

@@ -14,6 +14,7 @@ use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
 use serde_json::json;
 
 use super::*;
+use crate::testing::open;
 use crate::{Entry, FormatBlob, OpenOptions, Repository, Resources, verify};
 
 const FILES: usize = 40;
@@ -259,9 +260,7 @@ fn huge() -> (Repository, Vec<ContentId>) {
         id
     };
     let ids = (0..4).map(forge).collect();
-    let store: MemoryStore =
-        writer.finish().into_iter().map(|(name, bytes)| (name.parse().unwrap(), bytes)).collect();
-    (Repository::open(store, &Password::from(PASSWORD)).unwrap(), ids)
+    (open(writer), ids)
 }
 
 #[test]

@@ -97,13 +97,11 @@ impl Unpacker<'_> {
 
 #[cfg(test)]
 mod tests {
-    use kopia_codec::key::Password;
-    use kopia_storage::MemoryStore;
-    use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
+    use kopia_testkit::writer::RepositoryWriter;
 
     use super::*;
-    use crate::Repository;
     use crate::contents::Wanted;
+    use crate::testing::open;
 
     #[test]
     fn a_content_that_is_not_what_the_index_says_is_corrupt() {
@@ -112,9 +110,7 @@ mod tests {
         writer.forge(id(1), b"of another id");
         writer.forge_as(id(2), b"short", 6);
         writer.forge_as(id(3), b"long", 3);
-        let blobs = writer.finish().into_iter();
-        let store: MemoryStore = blobs.map(|(name, bytes)| (name.parse().unwrap(), bytes)).collect();
-        let repository = Repository::open(store, &Password::from(PASSWORD)).unwrap();
+        let repository = open(writer);
         let contents = repository.contents();
         for (number, verifies, expected) in [
             (1, false, Ok(b"of another id".to_vec())),

@@ -257,12 +257,11 @@ fn read_whole(pieces: Extents, object: ObjectId) -> Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use kopia_codec::key::Password;
-    use kopia_storage::MemoryStore;
-    use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
+    use kopia_testkit::writer::RepositoryWriter;
     use serde_json::json;
 
     use super::*;
+    use crate::testing::open;
 
     /// Writes a list of pieces of so many bytes each, and returns the object that it makes.
     fn list(writer: &mut RepositoryWriter, pieces: &[&str], length: usize) -> String {
@@ -282,9 +281,7 @@ mod tests {
         let lowest = list(&mut writer, &[&*bytes; 3], 5);
         let middle = list(&mut writer, &[&*lowest; 3], 15);
         let object: ObjectId = list(&mut writer, &[&*middle; 3], 45).parse().unwrap();
-        let blobs = writer.finish().into_iter();
-        let store: MemoryStore = blobs.map(|(name, bytes)| (name.parse().unwrap(), bytes)).collect();
-        let repository = Repository::open(store, &Password::from(PASSWORD)).unwrap();
+        let repository = open(writer);
         let walk = |most| {
             let place = Place { most, ..Place::TOP };
             let extents = Extents { place, ..Extents::new(&repository, object) };
@@ -313,9 +310,7 @@ mod tests {
             let list = json!({"stream": "kopia:indirect", "entries": entries});
             object = format!("I{}", writer.object(Some('x'), list.to_string().as_bytes()));
         }
-        let blobs = writer.finish().into_iter();
-        let store: MemoryStore = blobs.map(|(name, bytes)| (name.parse().unwrap(), bytes)).collect();
-        let repository = Repository::open(store, &Password::from(PASSWORD)).unwrap();
+        let repository = open(writer);
         let mut extents = Extents::new(&repository, object.parse().unwrap());
         extents.place.most = 51;
         let mut count = 0;

@@ -318,24 +318,21 @@ impl Visitor for Survey<'_> {
 
 #[cfg(test)]
 mod tests {
-    use kopia_codec::key::Password;
-    use kopia_storage::MemoryStore;
-    use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
+    use kopia_testkit::writer::RepositoryWriter;
     use serde_json::{Value, json};
 
     use super::super::Subject;
     use super::super::affected::list;
     use super::super::contents::Damaged;
     use super::*;
+    use crate::testing::open;
 
     /// A repository of one snapshot of a root that a writer makes.
     fn repository(root: impl FnOnce(&mut RepositoryWriter) -> String) -> Repository {
         let mut writer = RepositoryWriter::new();
         let root = root(&mut writer);
         writer.snapshot("app@host:/data", directory("data", &root));
-        let blobs = writer.finish().into_iter().map(|(name, bytes)| (name.parse().unwrap(), bytes));
-        let store: MemoryStore = blobs.collect();
-        Repository::open(store, &Password::from(PASSWORD)).unwrap()
+        open(writer)
     }
 
     fn directory(name: &str, object: &str) -> Value {

@@ -1,23 +1,9 @@
 //! Lists that a few bytes of a repository make as long as anybody wants.
 
-use kopia_codec::key::Password;
-use kopia_storage::MemoryStore;
-use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
-use serde_json::json;
+use kopia_testkit::writer::RepositoryWriter;
 
 use super::*;
-
-/// Adds a list of pieces, each by its length and its object, and returns the object that it makes.
-fn list(writer: &mut RepositoryWriter, pieces: &[(usize, &str)]) -> String {
-    let mut start = 0;
-    let mut entries = Vec::new();
-    for (length, object) in pieces {
-        entries.push(json!({"s": start, "l": length, "o": object}));
-        start += length;
-    }
-    let json = json!({"stream": "kopia:indirect", "entries": entries}).to_string();
-    format!("I{}", writer.content(Some('x'), json.as_bytes()))
-}
+use crate::testing::{list, open};
 
 /// Walks an object with so many bytes of lists left; returns how many extents it has and how many bytes are left
 /// then, or how many there were when it was refused.
@@ -35,12 +21,6 @@ fn walk(repository: &Repository, object: &str, list_bytes: u64) -> Result<(usize
         count += 1;
     }
     Ok((count, extents.place.list_bytes))
-}
-
-fn open(writer: RepositoryWriter) -> Repository {
-    let blobs = writer.finish().into_iter();
-    let store: MemoryStore = blobs.map(|(name, bytes)| (name.parse().unwrap(), bytes)).collect();
-    Repository::open(store, &Password::from(PASSWORD)).unwrap()
 }
 
 #[test]

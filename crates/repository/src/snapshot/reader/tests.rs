@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::*;
 use crate::Snapshots;
+use crate::testing::open;
 
 /// A repository of one list for each of some texts that its states end with; each has 100 states.
 fn repository(texts: &[&str]) -> Repository {
@@ -18,12 +19,6 @@ fn repository(texts: &[&str]) -> Repository {
         writer.content(Some('m'), &gzip(format!(r#"{{"entries":[{states}]}}"#).as_bytes()));
     }
     open(writer)
-}
-
-fn open(writer: RepositoryWriter) -> Repository {
-    let store: MemoryStore =
-        writer.finish().into_iter().map(|(name, bytes)| (name.parse().unwrap(), bytes)).collect();
-    Repository::open(store, &Password::from(PASSWORD)).unwrap()
 }
 
 /// How many of some lists are read by a reader within so much memory, and why the others are not.
