@@ -80,14 +80,20 @@ impl Repository {
         }
         let live = self.indexes()?;
         let names: Vec<BlobId> = packs.iter().filter_map(|&pack| live.packs().get(pack).cloned()).collect();
-        match listed {
-            None => among(self.store(), Step::Files, &names),
-            Some(listed) => {
-                let mut blobs: Vec<_> = names.iter().filter_map(|id| listed.get(id).cloned()).collect();
-                blobs.sort_unstable_by(|a, b| a.info.id.cmp(&b.info.id));
-                ColdBlobs::of(self.store(), Step::Files, blobs)
-            }
-        }
+        self.cold_named(Step::Files, &names, listed)
+    }
+
+    /// Finds which of some packs have to be fetched. What has been listed already is not listed again.
+    pub(crate) fn cold_named(
+        &self,
+        step: Step,
+        names: &[BlobId],
+        listed: Option<&ColdPacks>,
+    ) -> Result<ColdBlobs> {
+        let Some(listed) = listed else { return among(self.store(), step, names) };
+        let mut blobs: Vec<_> = names.iter().filter_map(|id| listed.get(id).cloned()).collect();
+        blobs.sort_unstable_by(|a, b| a.info.id.cmp(&b.info.id));
+        ColdBlobs::of(self.store(), step, blobs)
     }
 
     /// Returns the name of a pack by its number, as [`ReadStep::pack`](crate::contents::ReadStep::pack) returns
@@ -107,7 +113,7 @@ impl Repository {
     /// # Errors
     /// [`Error::Storage`](crate::Error::Storage).
     pub fn cold_of_all(&self) -> Result<ColdBlobs> {
-        self.cold_holding(Step::Files, &[], |_| true)
+        self.cold_holding(Step::Files, &[], None)
     }
 
     /// Finds the packs of snapshots, directories and lists that have to be fetched from an archive.
@@ -118,16 +124,16 @@ impl Repository {
     /// # Errors
     /// [`Error::Storage`](crate::Error::Storage).
     pub fn cold_metadata(&self, also: &[BlobId]) -> Result<ColdBlobs> {
-        // Contents of files alone have no prefix.
-        self.cold_holding(Step::Directories, also, |content| content.prefix().is_some())
+        self.cold_holding(Step::Directories, also, None)
     }
 
-    /// Finds the packs of some contents, deleted ones aside, that have to be fetched, and others.
-    fn cold_holding(
+    /// Finds the packs of all contents, or for directories of all but those of files, that have to be fetched, and
+    /// others; contents that are marked deleted are left aside. What has been listed already is not listed again.
+    pub(crate) fn cold_holding(
         &self,
         step: Step,
         also: &[BlobId],
-        wanted: impl Fn(&ContentId) -> bool,
+        listed: Option<&ColdPacks>,
     ) -> Result<ColdBlobs> {
         if self.store().cold().is_none() {
             return Ok(ColdBlobs::none(step));
@@ -136,8 +142,10 @@ impl Repository {
         // Before the packs are counted: every location has a pack with a name then.
         let indexes = live.snapshot();
         let mut holds = vec![false; live.packs().len()];
+        // Contents of files alone have no prefix.
+        let is_wanted = |content: ContentId| step != Step::Directories || content.prefix().is_some();
         indexes.table.for_each(|content, location| {
-            if !location.deleted && wanted(&content) {
+            if !location.deleted && is_wanted(content) {
                 holds[location.pack as usize] = true;
             }
         });
@@ -145,7 +153,7 @@ impl Repository {
         let mut names: Vec<BlobId> = held.chain(also).cloned().collect();
         names.sort_unstable();
         names.dedup();
-        among(self.store(), step, &names)
+        self.cold_named(step, &names, listed)
     }
 }
 

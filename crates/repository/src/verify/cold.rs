@@ -26,10 +26,10 @@ impl Repository {
         if archived.is_empty() {
             return Ok(ColdBlobs::none(Step::Files));
         }
-        let directories = self.cold_metadata(&[])?;
+        let directories = self.cold_holding(Step::Directories, &[], Some(&archived))?;
         if !directories.is_empty() {
             return if entries.is_empty() && options.is_whole() {
-                self.cold_of_all()
+                self.cold_holding(Step::Files, &[], Some(&archived))
             } else {
                 Ok(directories)
             };
@@ -46,7 +46,8 @@ impl Repository {
         // Directories that are needed although they are marked deleted show only where one is to be read.
         if !survey.cold.is_empty() {
             let cold: Vec<BlobId> = survey.cold.iter().cloned().collect();
-            let directories = self.cold_metadata(&cold)?;
+            // They may have come to the archive, or to the repository, since it was listed.
+            let directories = self.cold_named(Step::Directories, &cold, None)?;
             if !directories.is_empty() {
                 return Ok(directories);
             }
