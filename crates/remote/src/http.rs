@@ -167,6 +167,10 @@ impl Client {
         if !alive && matches!(failure, Failure::UnknownHost { .. }) {
             return Err(failure.into());
         }
+        let has_answered = matches!(failure, Failure::Busy { .. } | Failure::Refusal { .. });
+        if !has_answered && let Some(gone) = service.gone() {
+            return Err(gone.into());
+        }
         Ok(tries.again(failure, alive, asked, &|note| {
             self.note(&format!("waiting for {}: {note}", self.host()))
         })?)

@@ -73,7 +73,7 @@ impl Tree {
             let credentials =
                 Credentials { user: user.clone(), password: password.clone(), from: "this run" };
             let words = process.words();
-            Access::new(Some(credentials), true).watched(move || words.end())
+            Access::new(Some(credentials), true).watched(move |wait| words.end_within(wait))
         };
         Ok(Self {
             served: webdav::Tree::new(client(&served)?, access(), "/"),

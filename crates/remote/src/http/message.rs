@@ -224,6 +224,12 @@ pub(crate) trait Service: Send + Sync + fmt::Debug {
         let _ = failure;
         Ok(false)
     }
+
+    /// Says why the server will never answer, if that is known. It is asked when a connection has failed, and
+    /// may wait a moment to find out.
+    fn gone(&self) -> Option<Failure> {
+        None
+    }
 }
 
 /// Why a request came to nothing.

@@ -334,6 +334,23 @@ fn credentials_are_renewed_once_for_each_cause() {
 }
 
 #[test]
+fn a_server_that_is_known_to_be_gone_is_not_waited_for() {
+    #[derive(Debug)]
+    struct Gone;
+    impl Service for Gone {
+        fn gone(&self) -> Option<Failure> {
+            Some(Failure::Program { program: "a server".into(), why: "ended".into() })
+        }
+    }
+    let (server, client) = start(|_| Response::new(503, ""));
+    let failure = failed(client.call(&Gone, &Request::get("/")));
+    assert!(matches!(failure, Failure::Busy { .. } | Failure::Refusal { .. }), "it answers: {failure:?}");
+    drop(server);
+    let failure = failed(client.call(&Gone, &Request::get("/")));
+    assert!(matches!(failure, Failure::Program { .. }), "{failure:?}");
+}
+
+#[test]
 fn proxies_are_asked_to_connect_with_their_password() {
     let proxy = HttpServer::start(|_| Response::new(407, ""));
     let url = format!("http://al:s3cr3t@{}", proxy.address());

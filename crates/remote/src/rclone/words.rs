@@ -120,7 +120,13 @@ impl Words {
 
     /// Returns why rclone ended, if it has.
     pub(super) fn end(&self) -> Option<Failure> {
-        let said = self.said();
+        self.end_within(Duration::ZERO)
+    }
+
+    /// Returns why rclone ended, if it has or does so within a time.
+    pub(super) fn end_within(&self, wait: Duration) -> Option<Failure> {
+        let ended = self.changed.wait_timeout_while(self.said(), wait, |said| !said.has_ended);
+        let (said, _) = ended.unwrap_or_else(PoisonError::into_inner);
         said.has_ended.then(|| self.failure("ended while it was needed", &said.last))
     }
 
@@ -216,6 +222,20 @@ mod tests {
         let text = words.addresses(Duration::from_millis(20)).unwrap_err().to_string();
         assert!(text.contains("did not begin to serve within 0 s"), "{text}");
         assert_eq!(words.end(), None);
+    }
+
+    #[test]
+    fn an_end_that_is_near_is_waited_for() {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let words = Words::listen(reader, "rclone".into(), Secrets(Vec::new())).unwrap();
+        assert_eq!(words.end_within(Duration::from_millis(20)), None);
+        let ending = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(50));
+            drop(writer);
+        });
+        let failure = words.end_within(Duration::from_secs(60)).unwrap();
+        assert!(failure.to_string().contains("ended while it was needed"), "{failure}");
+        ending.join().unwrap();
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -40,8 +41,12 @@ pub(super) fn is_kopia(answer: &Answer) -> bool {
     answer.header_values("set-cookie").any(|cookie| cookie.starts_with("Kopia-"))
 }
 
-/// What ends all requests once it is there.
-type Watch = Box<dyn Fn() -> Option<Failure> + Send + Sync>;
+/// What ends all requests once it is there. It waits for it as long as it is told.
+type Watch = Box<dyn Fn(Duration) -> Option<Failure> + Send + Sync>;
+
+/// How long the watch waits when a connection has failed: a server that is killed closes its connections before
+/// anybody can have heard that it has ended.
+const LAST_WORDS: Duration = Duration::from_millis(200);
 
 /// Who we are to a server.
 pub(crate) struct Access {
@@ -96,7 +101,7 @@ impl Access {
     /// Makes requests fail once `watch` says that and why they must.
     #[must_use]
     #[cfg(feature = "rclone")]
-    pub(crate) fn watched(self, watch: impl Fn() -> Option<Failure> + Send + Sync + 'static) -> Self {
+    pub(crate) fn watched(self, watch: impl Fn(Duration) -> Option<Failure> + Send + Sync + 'static) -> Self {
         Self { watch: Some(Box::new(watch)), ..self }
     }
 
@@ -168,7 +173,7 @@ impl Access {
 
 impl Service for Access {
     fn sign(&self, request: &mut Request) -> Result<(), Failure> {
-        if let Some(failure) = self.watch.as_ref().and_then(|watch| watch()) {
+        if let Some(failure) = self.watch.as_ref().and_then(|watch| watch(Duration::ZERO)) {
             return Err(failure);
         }
         let Some(credentials) = &self.credentials else { return Ok(()) };
@@ -203,6 +208,10 @@ impl Service for Access {
     fn renew(&self, _: &Failure) -> Result<bool, Failure> {
         // It was learnt when the answer was judged.
         Ok(true)
+    }
+
+    fn gone(&self) -> Option<Failure> {
+        self.watch.as_ref().and_then(|watch| watch(LAST_WORDS))
     }
 }
 
