@@ -26,6 +26,7 @@ mod ownership;
 mod record;
 mod sweep;
 mod undo;
+mod unusable;
 
 pub(crate) use aside::is_empty;
 pub use find::{all_kept, find_kept};

@@ -94,23 +94,36 @@ fn choose(near: &Path, forget: bool) -> Result<KeptFolder, Failure> {
     // One to that very folder goes before a newer one to a folder above, which may be of another thing there.
     let exact = found.iter().position(|folder| folder.target() == place);
     let folder = found.swap_remove(exact.unwrap_or(0));
-    let later = |error: &&restore::Error| path_of(error).is_some_and(|path| folder.may_precede(path));
-    match unusable.iter().find(later) {
-        Some(later) if !forget => Err(later_unusable(&folder, later)),
+    let before =
+        unusable.iter().find_map(|error| Some((error, folder.may_precede(path_of(error)?, &place)?)));
+    match before {
+        // Of one place, any may be deleted first.
+        Some((error, restored)) if !forget || exact.is_none() => {
+            let is_of_place = exact.is_none() && restored == place;
+            Err(unusable_before(&folder, error, (&restored, is_of_place), forget))
+        }
         _ => Ok(folder),
     }
 }
 
-/// Says that a later restore may have to be undone first, and that what it kept cannot be used.
-fn later_unusable(folder: &KeptFolder, later: &restore::Error) -> Failure {
-    let [target, path] = [&*folder.target(), folder.path()].map(|path| path.display().to_string());
+/// Says that a folder which cannot be used may be of a restore that goes before another one. That need not be
+/// the later one if it was to the very place that was asked for.
+fn unusable_before(
+    folder: &KeptFolder,
+    error: &restore::Error,
+    (restored, is_of_place): (&Path, bool),
+    forget: bool,
+) -> Failure {
+    let [restored, path] = [restored, folder.path()].map(|path| path.display().to_string());
+    let (restored, path) = (for_terminal(&restored), for_terminal(&path));
+    let later = if is_of_place { "" } else { "later " };
     let failure = format!(
-        "a later restore to {} is to be undone first, and what it kept cannot be used",
-        for_terminal(&target)
+        "a folder that cannot be used may be of a {later}restore to {restored}, which goes before {path}"
     );
-    let failure = Failure::failed(failure).candidates(vec![chain(later)]);
-    let failure = hints_on([later].into_iter(), failure);
-    failure.hint(format!("`kopia-rs undo {}` undoes the one before it all the same", for_terminal(&path)))
+    let failure = Failure::failed(failure).candidates(vec![chain(error)]);
+    let failure = hints_on([error].into_iter(), failure);
+    let (option, does) = if forget { ("--forget ", "deletes") } else { ("", "undoes") };
+    failure.hint(format!("`kopia-rs undo {option}{path}` {does} that one all the same"))
 }
 
 /// Adds what can be done about folders that cannot be used.

@@ -184,6 +184,39 @@ fn later_restores_that_cannot_be_undone_are_not_passed_over() {
 }
 
 #[test]
+fn one_of_the_very_folder_that_cannot_be_undone_is_not_passed_over() {
+    for is_older in [false, true] {
+        let home = Home::new();
+        let place = home.home.join("docs");
+        let restored = |what: &str| {
+            fs::write(place.join("a"), "between").unwrap();
+            let json = home.restore(what, "--yes --json").run().exits(0).json();
+            PathBuf::from(json["keptIn"].as_str().unwrap())
+        };
+        let (docs, all) = if is_older {
+            let docs = restored("HOME/docs");
+            (docs, restored("HOME"))
+        } else {
+            let all = restored("HOME");
+            (restored("HOME/docs"), all)
+        };
+        fs::set_permissions(&docs, fs::Permissions::from_mode(0o777)).unwrap();
+        let named = format!("{}: is no folder of what was replaced: others may write in it", docs.display());
+        let may_be = format!("may be of a restore to {}, which goes before", place.display());
+        for (options, option) in [("", ""), ("--forget --yes", "--forget ")] {
+            let goes_on = format!("`kopia-rs undo {option}{}`", all.display());
+            undo(options, &place).run().exits(1).says(&[&may_be, &named, &goes_on]);
+        }
+        assert!(all.exists());
+        assert_eq!(home.read("notes"), "text");
+        // It is in nobody's way who undoes the restore of all.
+        undo("", &home.home).run().exits(0);
+        assert_eq!([home.read("docs/a"), home.read("notes")], ["between", "newer"]);
+        assert!(docs.exists());
+    }
+}
+
+#[test]
 fn of_several_things_each_is_kept_and_undone_by_itself() {
     let home = Home::new();
     let command = KopiaRs::written(&home.place.path("repo"), "restore --keep-replaced");

@@ -7,8 +7,8 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::PREFIX;
 use super::folder::KeptFolder;
+use super::{JOURNAL, PREFIX};
 use crate::{Error, Result};
 
 /// Finds folders that keep what restores replaced, the newest first: in a directory, beside it and in those
@@ -20,13 +20,9 @@ pub fn find_kept(near: &Path) -> Vec<KeptFolder> {
 /// As [`find_kept`], and returns why those that are left out cannot be used: each error names one that belongs to
 /// another user, is open to others, cannot be read, or is damaged.
 ///
-/// Folders without a journal are not among them: they keep nothing, as the restore that made them was killed at
-/// once.
+/// Folders without a journal are not among them, whoever they belong to: they keep nothing, as the restore that
+/// made them was killed at once. Nor is anything else that has such a name.
 pub fn all_kept(near: &Path) -> (Vec<KeptFolder>, Vec<Error>) {
-    let keeps_nothing = |error: &Error| {
-        let Error::Target { source, .. } = error else { return false };
-        matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof)
-    };
     let (mut found, mut unusable) = (Vec::new(), Vec::new());
     for opened in open_all(near) {
         match opened {
@@ -37,6 +33,20 @@ pub fn all_kept(near: &Path) -> (Vec<KeptFolder>, Vec<Error>) {
     }
     found.sort_by_key(|folder| Reverse((folder.read.header.began, folder.name.clone())));
     (found, unusable)
+}
+
+/// Returns whether what cannot be used keeps nothing anyway, as far as that can be seen.
+fn keeps_nothing(error: &Error) -> bool {
+    let Error::Target { path, source, .. } = error else { return false };
+    match source.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof => true,
+        // Restores make directories only.
+        _ if fs::symlink_metadata(path).is_ok_and(|found| !found.is_dir()) => true,
+        // It was refused before its journal was looked for.
+        io::ErrorKind::PermissionDenied => fs::symlink_metadata(path.join(JOURNAL))
+            .is_err_and(|error| error.kind() == io::ErrorKind::NotFound),
+        _ => false,
+    }
 }
 
 fn open_all(near: &Path) -> impl Iterator<Item = Result<KeptFolder>> {

@@ -12,7 +12,6 @@ use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::journal::{self, Journal, Read};
-use super::keeping::{cut, time_in_name};
 use super::ownership::refuse_others;
 use super::record::Record;
 use super::undo::{self, Undone};
@@ -112,18 +111,6 @@ impl KeptFolder {
         }
     }
 
-    /// Returns whether another folder, which cannot be used, may be of a later restore to the same target, which is
-    /// to be undone before this one. Where it lies and its name say so.
-    pub fn may_precede(&self, other: &Path) -> bool {
-        let (target, name) = (self.target(), other.file_name().and_then(OsStr::to_str));
-        let Some((label, time, number)) = name.and_then(parts) else { return false };
-        let is_label = |name: &OsStr| label == cut(&name.to_string_lossy());
-        let is_beside = || other.parent() == target.parent() && target.file_name().is_some_and(is_label);
-        let began = time_in_name(self.read.header.began);
-        let own = (&*began, parts(&self.name).map_or(1, |parts| parts.2));
-        (other.parent() == Some(&*target) || is_beside()) && (time, number) >= own
-    }
-
     /// Counts what is kept, each directory with all below it as one.
     pub fn kept(&self) -> u64 {
         fs::read_dir(self.path.join(KEPT)).map_or(0, |entries| entries.count() as u64)
@@ -204,17 +191,6 @@ impl KeptFolder {
     }
 }
 
-/// Splits the name of a folder: what was restored to, when that began, and its number among those of this second.
-fn parts(name: &str) -> Option<(&str, &str, u32)> {
-    let is_time = |text: &str| text.len() == "20200102T030405Z".len() && text.ends_with('Z');
-    let (before, last) = name.strip_prefix(PREFIX)?.rsplit_once('-')?;
-    if is_time(last) {
-        return Some((before, last, 1));
-    }
-    let (label, time) = before.rsplit_once('-')?;
-    Some((label, time, last.parse().ok()?)).filter(|_| is_time(time))
-}
-
 /// Refuses a folder whose journal is of a target that it lies neither in nor beside: no restore makes one there,
 /// and whoever could put it where it lies need not be allowed to change that target.
 fn refuse_elsewhere(directory: &OwnedFd, target: &Path) -> io::Result<()> {
@@ -229,24 +205,4 @@ fn refuse_elsewhere(directory: &OwnedFd, target: &Path) -> io::Result<()> {
 
 pub(super) fn error(path: &Path, what: &'static str, source: io::Error) -> Error {
     Error::Target { path: path.into(), what, source, unfinished: None }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_say_what_was_restored_to_and_when() {
-        let of = |rest: &str| {
-            parts(&format!("{PREFIX}{rest}")).map(|(label, time, number)| (label.len(), time.len(), number))
-        };
-        assert_eq!(of("my-app-20200102T030405Z"), Some((6, 16, 1)));
-        assert_eq!(of("my-app-20200102T030405Z-2"), Some((6, 16, 2)));
-        for other in
-            ["", "app", "app-20200102T030405", "app-20200102T030405Z-", "app-x-2", "20200102T030405Z"]
-        {
-            assert_eq!(of(other), None, "{other}");
-        }
-        assert_eq!(time_in_name(1_577_934_245), "20200102T030405Z");
-    }
 }

@@ -459,6 +459,67 @@ fn folders_that_others_could_have_written_are_refused() {
     );
 }
 
+#[test]
+fn what_cannot_be_used_is_named_unless_it_keeps_nothing() {
+    let place = Place::new();
+    let target = place.path("target");
+    fs::create_dir(&target).unwrap();
+    let named = |label: &str| target.join(format!(".kopia-rs-undo-{label}-20200102T030405Z"));
+    fs::write(named("file"), "").unwrap();
+    symlink(&target, named("link")).unwrap();
+    // Anybody may make one where anybody may write.
+    for label in ["empty", "begun"] {
+        fs::create_dir(named(label)).unwrap();
+        set_mode(&named(label), 0o777);
+    }
+    assert!(all_kept(&target).1.is_empty(), "{:?}", all_kept(&target).1);
+    fs::write(named("begun").join("journal"), "kopia-rs-undo").unwrap();
+    let unusable = all_kept(&target).1;
+    let [Error::Target { path, .. }] = &*unusable else { panic!("{unusable:?}") };
+    assert_eq!(path.file_name(), named("begun").file_name());
+}
+
+#[test]
+fn what_cannot_be_used_may_be_of_a_restore_that_is_to_be_undone_before() {
+    let place = Place::new();
+    let (root, target) = (root(&place), place.path("home"));
+    fs::create_dir_all(target.join("work/app")).unwrap();
+    fs::write(target.join("changed"), "old").unwrap();
+    let folder = kept(&kopia_restore::restore(&root, &target, &options(false)).unwrap());
+    let home = folder.target();
+    let (above, work) = (home.parent().unwrap(), home.join("work"));
+    let (before, after) = ("20010101T000000Z", "99990101T000000Z");
+    for (directory, label, time, place, expected) in [
+        // A restore to the very path comes first, whenever it was.
+        (&*work, "app", before, "work/app", Some("work/app")),
+        (&*work, "app", after, "work/app/sub", Some("work/app")),
+        (&*work, "app", before, "work/app/sub", None),
+        (&*work, "app", after, "work", Some("work/app")),
+        (&*work, "app", after, "work/other", None),
+        // Whoever asks for all undoes the restore of all.
+        (&*work, "app", after, "", None),
+        (&*home, "work", after, "", None),
+        (above, "other", after, "", None),
+        // It may lie beside what was restored, or in that.
+        (above, "home", after, "", Some("")),
+        (above, "home", before, "", None),
+        (&*home, "home", after, "", Some("")),
+        // A single file is of the directory that has it.
+        (&*home, "changed", after, "", Some("changed")),
+        (&*home, "changed", after, "changed", Some("changed")),
+        (&*home, "changed", before, "changed", None),
+        (&*home, "changed", after, "work", None),
+        // Of what is gone nobody knows what it was.
+        (&*home, "gone", after, "", Some("gone")),
+        (&*home, "gone", before, "gone", Some("gone")),
+        (&*home, "work", "later", "work", None),
+    ] {
+        let other = directory.join(format!(".kopia-rs-undo-{label}-{time}"));
+        let expected = expected.map(|path: &str| home.join(path));
+        assert_eq!(folder.may_precede(&other, &home.join(place)), expected, "{label} {time} {place}");
+    }
+}
+
 /// It may have come with what was restored there, or have been copied.
 #[test]
 fn a_folder_whose_journal_is_of_a_target_that_lies_elsewhere_is_refused() {
