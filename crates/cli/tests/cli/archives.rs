@@ -222,6 +222,29 @@ fn verify_asks_for_what_snapshots_need_although_it_is_marked_deleted() {
 }
 
 #[test]
+fn what_restores_kept_is_asked_for_as_any_other_folder() {
+    let mut writer = RepositoryWriter::new().pack_size(1);
+    let object = writer.file(&[1; 1000]);
+    let file = json!({"name": "f", "type": "f", "mode": "0644", "size": 1000, "obj": object});
+    let kept = writer.directory(&[file]);
+    let name = ".kopia-rs-undo-app-20200102T030405Z";
+    let root = writer.directory(&[json!({"name": name, "type": "d", "mode": "0700", "obj": kept})]);
+    writer.snapshot("app@host:/data", json!({"name": "data", "type": "d", "mode": "0755", "obj": root}));
+    let (place, bucket) = (Place::new(), Bucket::new(writer.finish()));
+    bucket.archive("p", "GLACIER");
+    let export =
+        |more: &str| command(&bucket, &format!("export latest {more}")).arg(place.path("x.tar")).run();
+    let lies = "1 pack that is to be read lies in an archive";
+    command(&bucket, "verify latest").run().exits(1).says(&[lies]);
+    export("").exits(1).says(&[lies]);
+    assert_eq!((bucket.refused(), bucket.asked().len()), (0, 0));
+    bucket.arrive_after(1);
+    export("--thaw bulk --wait").exits(0);
+    command(&bucket, "verify latest").run().exits(0);
+    assert_eq!((bucket.refused(), bucket.asked().len()), (0, 1));
+}
+
+#[test]
 fn verifying_a_part_asks_for_the_packs_of_that_part() {
     let bucket = Bucket::new(blobs());
     bucket.archive("p", "GLACIER");

@@ -267,3 +267,30 @@ fn names_that_windows_takes_for_something_else_are_noted_in_a_zip() {
     let ran = export("x.tar").exits(0);
     assert_eq!((&ran.json()["foreignNames"], &ran.json()["files"]), (&json!(0), &json!(2)));
 }
+
+#[test]
+fn what_restores_kept_is_foreseen_as_it_is_exported() {
+    let place = Place::new();
+    let repository = place.path("repository");
+    written(&repository, |writer| {
+        let text = writer.file(b"text");
+        let file = json!({"name": "journal", "type": "f", "mode": "0600", "size": 4, "obj": text});
+        let kept = writer.directory(&[file]);
+        let name = ".kopia-rs-undo-app-20200102T030405Z";
+        let root = writer.directory(&[json!({"name": name, "type": "d", "mode": "0700", "obj": kept})]);
+        writer.snapshot("app@host:/data", json!({"name": "data", "type": "d", "mode": "0755", "obj": root}));
+    });
+    let run = |arguments: &str, target: &str| {
+        KopiaRs::written(&repository, arguments).arg(place.path(target)).run()
+    };
+    let dry = run("export latest --json --dry-run", "x.tar").exits(0).json();
+    let exported = run("export latest --json", "x.tar").exits(0).json();
+    for count in ["files", "folders", "symlinks", "bytes", "problemCount"] {
+        assert_eq!(dry[count], exported[count], "{count}");
+    }
+    assert_eq!((&dry["files"], &dry["bytes"]), (&json!(1), &json!(4)));
+    // A restore does without it, and says so before.
+    for arguments in ["restore latest --dry-run", "restore latest"] {
+        run(arguments, "restored").exits(3).says(&["its name is that of folders that keep"]);
+    }
+}

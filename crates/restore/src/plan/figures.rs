@@ -23,6 +23,9 @@ use crate::tally::Tally;
 use crate::{Error, Options, Problem, Result};
 
 /// What a restore into an empty directory restores and reads.
+///
+/// What only a target refuses is counted as well: names that it takes for something else, and directories with
+/// the names of those that keep what restores replaced. An export has them all.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Figures {

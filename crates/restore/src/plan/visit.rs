@@ -101,7 +101,10 @@ impl Visitor for Planner<'_> {
         }
         let left = self.note(&parent.attached, entry);
         let planned = match way {
-            Ok(_) if is_kept_name(entry.name()) => Err(Reason::KeptName),
+            // What is only read is never undone: an export has it as any other.
+            Ok(_) if self.context.destination.is_some() && is_kept_name(entry.name()) => {
+                Err(Reason::KeptName)
+            }
             Ok(trail) => self.directory(&parent.attached, entry, trail, left),
             Err(defect) => Err(defect.into()),
         };

@@ -59,6 +59,9 @@ fn folders_that_an_undo_would_trust_are_not_restored() {
         .map(|path| (path.to_owned(), "kept_name"));
     let preview = kopia_restore::preview(&root, &target, &options, |_| ()).unwrap();
     assert_eq!(words(&preview.problems), refused);
+    // Whoever only reads has them as any others.
+    let figures = kopia_restore::Plan::new(&root, &options).unwrap().figures().unwrap();
+    assert_eq!((figures.files, figures.problem_count), (6, 0));
     let outcome = kopia_restore::restore(&root, &target, &options).unwrap();
     assert_eq!(words(&outcome.problems), refused);
     assert_eq!(names(&target), [".kopia-rs-undo", ".kopia-rs-undo-file", "inner"]);
