@@ -303,7 +303,7 @@ pub enum Finding {
         target: PathBuf,
         /// How many names, links and files it refuses or takes for others.
         entries: u64,
-        /// Whether there are more, or entries below them.
+        /// Whether there are more, or entries below them, or there may be some in directories that cannot be read.
         more: bool,
         /// The first of them, and why.
         example: String,

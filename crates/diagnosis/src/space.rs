@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use kopia_format::directory::EntryKind;
-use kopia_repository::Entry;
+use kopia_repository::{Defect, Entry};
 use kopia_restore::{Existing, FoldedNames, Options, Problem, Reason};
 use rustix::fs::{StatVfs, StatVfsMountFlags};
 use serde::Serialize;
@@ -209,7 +209,8 @@ const OF_UNIX: [&str; 8] = ["bcachefs", "btrfs", "ext4", "f2fs", "overlay", "tmp
 /// does: whether it takes their names, links and sizes, and no name for that of another entry.
 ///
 /// All directories of the snapshot are read for that, and no file, also none of the target's. Whatever else
-/// keeps an entry from being restored is left to the dry run, and so are snapshots of more than 100,000 entries.
+/// keeps an entry from being restored is left to the dry run, and so are snapshots of more than 100,000 entries;
+/// but where a directory cannot be read, nothing is known of what lies in it.
 ///
 /// # Errors
 /// Why it is not known of all entries, on one line.
@@ -229,15 +230,20 @@ pub fn unfit_entries(target: &Path, entry: &Entry) -> Result<Option<Finding>, St
     let preview = preview.map_err(|error| unknown(&chain(&error)))?;
     let is_unfit =
         |problem: &&Problem| matches!(problem.reason, Reason::Unfit { .. } | Reason::NameTaken { .. });
+    let is_unread = |problem: &&Problem| matches!(problem.reason.defect(), Some(Defect::Unreadable(_)));
+    let unread = preview.problems.iter().find(is_unread);
     let mut unfit = preview.problems.iter().filter(is_unfit);
-    let more = preview.problem_count > preview.problems.len() as u64;
     let Some(first) = unfit.next() else {
-        return if more { Err(unknown("there are too many other problems")) } else { Ok(None) };
+        return match unread {
+            Some(problem) => Err(unknown(&problem.to_string())),
+            None if preview.may_lack_problems() => Err(unknown("there are too many other problems")),
+            None => Ok(None),
+        };
     };
     Ok(Some(Finding::UnfitEntries {
         target: target.into(),
         entries: 1 + unfit.count() as u64,
-        more,
+        more: unread.is_some() || preview.problem_count > preview.problems.len() as u64,
         example: first.to_string(),
     }))
 }

@@ -217,9 +217,19 @@ impl Salvaged {
     }
 }
 
+/// Returns whether no more problems are kept than these.
+pub(crate) fn is_full(problems: &[Problem]) -> bool {
+    problems.len() >= KEPT || bytes_of(problems) >= KEPT_BYTES
+}
+
+/// Returns how many bytes the paths of problems have.
+fn bytes_of(problems: &[Problem]) -> usize {
+    problems.iter().map(|problem| problem.path.len()).sum()
+}
+
 /// Keeps as many more problems as there is room for.
 pub(crate) fn keep(problems: &mut Vec<Problem>, more: Vec<Problem>) {
-    let mut bytes: usize = problems.iter().map(|problem| problem.path.len()).sum();
+    let mut bytes = bytes_of(problems);
     for problem in more {
         if problems.len() >= KEPT || bytes >= KEPT_BYTES {
             break;
@@ -277,6 +287,17 @@ impl fmt::Display for Salvaged {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn as_many_problems_are_kept_as_their_number_and_their_paths_allow() {
+        for (length, most) in [(1, KEPT), (KEPT_BYTES / 4, 4)] {
+            let problem = Problem { path: "x".repeat(length), reason: Reason::NotEmpty, salvaged: None };
+            let mut problems = vec![problem.clone(); most - 1];
+            assert!(!is_full(&problems), "{length}");
+            keep(&mut problems, vec![problem; 2]);
+            assert_eq!((problems.len(), is_full(&problems)), (most, true), "{length}");
+        }
+    }
 
     #[test]
     fn bytes_that_were_reused_count_once() {

@@ -21,7 +21,7 @@ use rustix::io::Errno;
 
 use crate::destination::staging;
 use crate::destination::target::find;
-use crate::outcome::keep;
+use crate::outcome::{is_full, keep};
 use crate::{Error, Notes, Options, Portion, Problem, Result};
 use walk::DryRun;
 
@@ -109,6 +109,12 @@ pub struct Preview {
 }
 
 impl Preview {
+    /// Returns whether there may be problems that [`Self::problems`] does not have. [`Self::problem_count`] does not
+    /// tell that: it counts what lies below a directory as well, which has no problem of its own.
+    pub fn may_lack_problems(&self) -> bool {
+        is_full(&self.problems)
+    }
+
     /// Adds what another restore into the same target would do after this one.
     pub fn add(&mut self, other: Self) {
         self.written += other.written;

@@ -778,6 +778,49 @@ fn what_the_target_cannot_hold_is_foreseen() {
 }
 
 #[test]
+fn what_lies_in_folders_that_cannot_be_read_is_not_taken_for_fit() {
+    let place = Place::new();
+    let [repository, target] = ["repository", "target"].map(|name| place.path(name));
+    written(&repository, |writer| {
+        let file = writer.file(b"x");
+        let file = |name: &str| json!({"name": name, "type": "f", "mode": "0644", "size": 1, "obj": file});
+        let lost =
+            json!({"name": "lost", "type": "d", "mode": "0755", "obj": "k00000000000000000000000000000001"});
+        let summary =
+            json!({"size": 1, "files": 1, "symlinks": 0, "dirs": 1, "maxTime": "2026-01-01T00:00:00Z"});
+        let inner = writer.directory(&[file("inner")]);
+        let kept =
+            json!({"name": ".kopia-rs-undo-x", "type": "d", "mode": "0755", "obj": inner, "summ": summary});
+        let mut snapshot = |source: &str, entries: &[Value]| {
+            let root = writer.directory(entries);
+            writer.snapshot(source, json!({"name": "c", "type": "d", "mode": "0755", "obj": root}));
+        };
+        snapshot("lost@b:/c", &[file("a"), lost.clone()]);
+        snapshot("both@b:/c", &[file(&"x".repeat(300)), lost]);
+        snapshot("kept@b:/c", &[file("a"), kept]);
+    });
+    let run = |what: &str, code| {
+        let doctor = KopiaRs::written(&repository, "doctor --json").arg(what).arg("--target").arg(&target);
+        doctor.run().exits(code)
+    };
+    let is_unknown = |ran: &Ran, why: &str| {
+        let notes = ran.json()["notes"].to_string();
+        notes.contains(&format!("{} can hold all entries is not known: {why}", target.display()))
+    };
+    let lost = run("lost@b:/c", 0);
+    assert_eq!(kinds(&lost), [""; 0]);
+    assert!(is_unknown(&lost, "lost: "), "{}", lost.text());
+    let both = run("both@b:/c", 3);
+    assert_eq!(kinds(&both), ["unfitEntries"]);
+    let finding = &both.json()["findings"][0];
+    assert_eq!((&finding["entries"], &finding["more"]), (&json!(1), &json!(true)), "{finding}");
+    // One that is not restored for another reason hides nothing, however much lies in it.
+    let kept = run("kept@b:/c", 0);
+    assert_eq!(kinds(&kept), [""; 0]);
+    assert!(!is_unknown(&kept, ""), "{}", kept.text());
+}
+
+#[test]
 fn entries_are_not_looked_at_in_vain_or_without_end() {
     let place = Place::new();
     let [repository, target] = ["repository", "target"].map(|name| place.path(name));
