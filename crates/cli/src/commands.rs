@@ -38,7 +38,7 @@ use crate::args::{self, Args, Command, unparsed};
 use crate::error::{Exit, Failure};
 use crate::session::{Choice, Session};
 use crate::terminal::inside::is_in;
-use crate::terminal::metrics_file::{MetricsFile, loses_nothing};
+use crate::terminal::metrics_file::{MetricsFile, has_metrics};
 use crate::terminal::output::log_line;
 use crate::terminal::replace::{refusal, refusal_by_any};
 use crate::terminal::signals::Interrupt;
@@ -106,8 +106,9 @@ pub(crate) fn run(args: &Args, interrupt: &Arc<Interrupt>) -> Result<Exit, Failu
     }
 }
 
-/// Writes to the file that a command line which cannot be parsed names for metrics that the command was called
-/// in the wrong way: an old file goes on telling how an earlier run ended.
+/// Replaces the metrics of a file that a command line names which cannot be parsed: they would go on telling how an
+/// earlier run ended. No file is made, and none replaced that has something else: where the name is missing, the
+/// option takes the next word, which may be the target, and a file there would be in the way of every later run.
 pub(crate) fn tell_of_wrong_usage(arguments: &[OsString]) {
     let Some(unparsed::Metrics { command, file, others }) = unparsed::Metrics::of(arguments) else { return };
     let text: fn(f64) -> String = match command.to_str() {
@@ -115,11 +116,10 @@ pub(crate) fn tell_of_wrong_usage(arguments: &[OsString]) {
         Some("verify") => verify::metrics::wrong_usage,
         _ => return,
     };
-    // Which word is the target or the repository is not known, so the file may lie in none of them; and it may
-    // itself be the target, where the option took the next word.
+    // Which word is the target or the repository is not known, so the file may lie in none of them.
     let is_refused = || others.iter().any(|other| is_in(&file, Path::new(other), true));
     let may_not = || refusal(&file, None).or_else(|| refusal_by_any(&file)).is_some();
-    if may_not() || is_refused() || !loses_nothing(&file) {
+    if may_not() || is_refused() || !has_metrics(&file) {
         return;
     }
     if let Err(error) = MetricsFile::new(&file).write(text) {

@@ -47,13 +47,11 @@ impl MetricsFile {
     }
 }
 
-/// Returns whether nothing is lost where metrics take a file's place: it is not there, or it has older ones.
-pub(crate) fn loses_nothing(file: &Path) -> bool {
+/// Returns whether a file has metrics.
+pub(crate) fn has_metrics(file: &Path) -> bool {
     let mut start = Vec::new();
-    match File::open(file).and_then(|file| file.take(START.len() as u64).read_to_end(&mut start)) {
-        Ok(_) => start == START,
-        Err(error) => error.kind() == io::ErrorKind::NotFound,
-    }
+    let read = File::open(file).and_then(|file| file.take(START.len() as u64).read_to_end(&mut start));
+    read.is_ok() && start == START
 }
 
 #[cfg(test)]

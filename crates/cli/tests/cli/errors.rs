@@ -338,11 +338,15 @@ fn metrics_tell_how_a_restore_ended() {
     fs::write(&theirs, "theirs").unwrap();
     for words in [
         "restore c3bc --metrics",
+        "restore c3bc --frobnicate x --metrics",
         "verify --frobnicate --metrics",
         "restore c3bc --frobnicate -- x --metrics",
     ] {
         KopiaRs::golden("sources", words).arg(&theirs).run().exits(2);
         assert_eq!(fs::read_to_string(&theirs).unwrap(), "theirs", "{words}");
+        // A file at a target that is still to be made would be in the way of every later run.
+        KopiaRs::golden("sources", words).arg(place.path("app")).run().exits(2);
+        assert!(!place.path("app").exists(), "{words}");
     }
     fs::remove_file(theirs).unwrap();
     assert_eq!(names(&place.path("")), ["partial", "restore.prom", "target"]);
