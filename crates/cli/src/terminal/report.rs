@@ -1,7 +1,7 @@
 //! Problems as JSON: lines of `--report` and elements of `restore --json`.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -254,6 +254,23 @@ impl Report {
         });
         inner.error.take().map_or(flushed, Err).map_err(|error| failure(&self.path, &error))
     }
+}
+
+/// Returns whether a file is an older report, or empty, as one of a run without problems is.
+pub(crate) fn is_report(path: &Path) -> bool {
+    // A line is a path and a message about it.
+    const LONGEST: u64 = 1 << 17;
+    // What is no file may have no end, or wait for somebody to write to it.
+    if !path.symlink_metadata().is_ok_and(|metadata| metadata.is_file()) {
+        return false;
+    }
+    let mut first = String::new();
+    let read = File::open(path).and_then(|file| BufReader::new(file.take(LONGEST)).read_line(&mut first));
+    let is_line = || {
+        let line = serde_json::from_str(&first).unwrap_or(Value::Null);
+        ["kind", "class"].iter().all(|key| line.get(*key).is_some_and(Value::is_string))
+    };
+    read.is_ok_and(|length| length == 0 || is_line())
 }
 
 /// Fails if a file has lost its name: who reads the report finds nothing of it then, or something else.

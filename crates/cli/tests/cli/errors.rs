@@ -486,11 +486,25 @@ fn what_options_name_beside_the_target_is_neither_that_nor_in_it() {
         }
         assert_eq!(fs::read_to_string(&report).unwrap(), contents);
     }
-    // Nor is it in danger where files stay that are there, or newer.
-    for (arguments, code) in [("c3bc --newer", 0), ("c3bc --existing error", 3)] {
-        let report = there.join("hello.txt");
+    // Where files stay that are there, or newer, it would empty them, or keep out what is not there yet.
+    let report = there.join("hello.txt");
+    for arguments in ["c3bc --newer", "c3bc --existing error"] {
+        let refused = || {
+            let ran = restore(arguments, "--report", &report, &there).exits(2);
+            ran.says(&[" has the place of something of the snapshot"]);
+        };
+        fs::write(&report, "mine").unwrap();
+        refused();
+        assert_eq!(fs::read_to_string(&report).unwrap(), "mine", "{arguments}");
+        fs::remove_file(&report).unwrap();
+        refused();
+        assert!(!report.exists(), "{arguments}");
+    }
+    // An older report may be written anew there.
+    fs::write(&report, "").unwrap();
+    for (arguments, code) in [("c3bc --newer", 0), ("c3bc --existing error", 3), ("c3bc --newer", 0)] {
         restore(arguments, "--report", &report, &there).exits(code);
-        let text = fs::read_to_string(report).unwrap();
+        let text = fs::read_to_string(&report).unwrap();
         let is_report = text.lines().all(|line| line.starts_with('{')) && text.is_empty() == (code == 0);
         assert!(is_report, "{arguments}: {text}");
     }

@@ -15,6 +15,7 @@ use crate::error::Failure;
 use crate::session::Session;
 use crate::terminal::inside::{WHY, is_in};
 use crate::terminal::replace::{is_same, resolved};
+use crate::terminal::report::is_report;
 
 /// What to do instead.
 const OUTSIDE: &str = "name a place outside of the target";
@@ -41,14 +42,15 @@ pub(super) fn refuse(
 }
 
 /// Refuses a report that something of the snapshot would take the place of: its lines would go to a file that has
-/// no name any more. Where files stay, it stays as well: it is there before anything is restored, and newer than
-/// whatever was backed up.
+/// no name any more. Where files stay, an older one stays as well: it is there before anything is restored, and is
+/// newer than whatever was backed up once it is written. What else is there would be emptied, and a report that is
+/// made there would keep the snapshot's file out.
 pub(super) fn refuse_replaced(args: &args::Restore, jobs: &[Job]) -> Result<(), Failure> {
     let Some(report) = &args.report else { return Ok(()) };
     let parts =
         jobs.iter().flat_map(|job| job.parts.iter().map(move |part| (&*job.args.places.target, part)));
     for (target, (entry, options)) in parts {
-        let stays = options.newer || options.existing == Existing::Error;
+        let stays = (options.newer || options.existing == Existing::Error) && is_report(report);
         if !stays && has_place(entry, options, target, report) {
             let text = format!("the report {} has the place of something of the snapshot", report.display());
             return Err(Failure::usage(text).hint(OUTSIDE));
