@@ -67,7 +67,7 @@ pub struct Figures {
 /// What ends the restore of anything, which planning alone never meets.
 pub(crate) fn measure(entry: &Entry, options: &Options) -> Result<Figures> {
     let tally = Tally::new(&());
-    let counter = Counter::default();
+    let counter = Counter { tally: &tally, checks: Checks::default(), counts: RefCell::default() };
     let context = Context {
         repository: entry.repository(),
         options,
@@ -99,8 +99,8 @@ pub(crate) fn measure(entry: &Entry, options: &Options) -> Result<Figures> {
 }
 
 /// A crew that counts what it would do.
-#[derive(Default)]
-struct Counter {
+struct Counter<'t> {
+    tally: &'t Tally<'t>,
     checks: Checks,
     counts: RefCell<Counts>,
 }
@@ -113,9 +113,9 @@ struct Counts {
     error: Option<Error>,
 }
 
-impl Crew for Counter {
+impl Crew for Counter<'_> {
     fn take(&self, batch: Batch) {
-        self.counts.borrow_mut().batch(&batch);
+        self.counts.borrow_mut().batch(&batch, self.tally);
     }
 
     fn checks(&self) -> &Checks {
@@ -134,7 +134,7 @@ impl Crew for Counter {
 }
 
 impl Counts {
-    fn batch(&mut self, batch: &Batch) {
+    fn batch(&mut self, batch: &Batch, tally: &Tally<'_>) {
         for read in batch.reads() {
             if let Some(pack) = read.pack() {
                 let (ranges, bytes) = self.packs.entry(pack).or_default();
@@ -147,14 +147,14 @@ impl Counts {
         for item in &batch.items {
             match item {
                 Item::Small(entry) => self.entry(entry),
-                Item::Large(file) if file.one_done() => self.large_file(file),
+                Item::Large(file) if file.one_done() => self.large_file(file, tally),
                 Item::Large(_) => {}
             }
         }
         for chore in &batch.chores {
             match chore {
                 Chore::Write(entry) => self.entry(entry),
-                Chore::FinishFile(file) => self.large_file(file),
+                Chore::FinishFile(file) => self.large_file(file, tally),
                 Chore::FinishDirectory(directory) => self.directory(directory),
                 // There is no target that had something before.
                 Chore::Discard(..) | Chore::OpenUp(..) | Chore::Tag | Chore::Publish | Chore::Flush => {}
@@ -171,9 +171,11 @@ impl Counts {
         self.child_done(&entry.directory);
     }
 
-    fn large_file(&mut self, file: &LargeFile) {
-        if !file.is_failed() {
-            self.file(&file.entry);
+    fn large_file(&mut self, file: &LargeFile, tally: &Tally<'_>) {
+        // Who writes a file reports its lost pieces once it has the others; the planner only notes them.
+        match file.take_failed().reason {
+            Some(reason) => tally.problem(file.entry.path(), reason),
+            None => self.file(&file.entry),
         }
         self.child_done(&file.entry.directory);
     }

@@ -15,7 +15,7 @@ use kopia_storage::testing::counting::Calls;
 use kopia_storage::testing::{ArchivingStore, CountingStore};
 use kopia_storage::{BlobStore, FilesystemStore};
 use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::common::{Place, file, folder, link};
 
@@ -161,13 +161,17 @@ fn what_is_lost_is_no_file_and_is_named() {
     let root = place.root("repo", |writer| {
         let here = writer.file(b"here");
         let gone = "0123456789abcdef0123456789abcdef";
-        let entries = [file("gone", gone, 4), file("here", &here, 4), folder("lost", &format!("k{gone}"))];
+        let pieces = json!([{"s": 0, "l": 4, "o": here}, {"s": 4, "l": 4, "o": gone}]);
+        let list = json!({"stream": "kopia:indirect", "entries": pieces}).to_string();
+        let large = format!("I{}", writer.object(Some('x'), list.as_bytes()));
+        let lost = folder("lost", &format!("k{gone}"));
+        let entries = [file("gone", gone, 4), file("here", &here, 4), file("large", &large, 8), lost];
         folder("data", &writer.directory(&entries))
     });
     let figures = Plan::new(&root, &Options::default()).unwrap().figures().unwrap();
     let mut paths: Vec<_> = figures.problems.iter().map(|problem| &*problem.path).collect();
     paths.sort();
-    assert_eq!((figures.files, figures.problem_count, paths), (1, 2, vec!["gone", "lost"]));
+    assert_eq!((figures.files, figures.problem_count, paths), (1, 3, vec!["gone", "large", "lost"]));
 }
 
 #[test]

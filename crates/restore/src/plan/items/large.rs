@@ -132,11 +132,6 @@ impl LargeFile {
         self.no_room.load(Ordering::Relaxed)
     }
 
-    /// Returns whether bytes of it are lost.
-    pub(crate) fn is_failed(&self) -> bool {
-        lock::lock(&self.failed).reason.is_some()
-    }
-
     pub(crate) fn take_failed(&self) -> Failed {
         std::mem::take(&mut *lock::lock(&self.failed))
     }
