@@ -12,10 +12,11 @@ use crate::{Format, Options, Outcome, Problem, Root};
 /// Directories are read, no files; of a format that holds every path, nothing is.
 ///
 /// The outcome counts what is left out, as files, directories, symbolic links and bytes; each is one of its
-/// problems. What cannot be read is none of them.
-pub fn refused(root: &Root, options: &Options) -> Outcome {
+/// problems. What cannot be read is none of them. `is_lost` is asked, by its path in the archive, whether a file or
+/// link that is left out is known to have no bytes either: then it is a problem all the same, but not counted.
+pub fn refused(root: &Root, options: &Options, mut is_lost: impl FnMut(&str) -> bool) -> Outcome {
     let (format, path, found) = (options.format, CurrentPath::default(), Outcome::default());
-    let mut refused = Refused { root, format, path, found };
+    let mut refused = Refused { root, format, path, is_lost: &mut is_lost, found };
     match root.entry.kind() {
         _ if format != Format::Zip => {}
         EntryKind::File | EntryKind::Symlink => refused.look_at(root.path_of_leaf(), Some(&root.entry)),
@@ -32,6 +33,7 @@ struct Refused<'r> {
     format: Format,
     /// Below the root.
     path: CurrentPath,
+    is_lost: &'r mut dyn FnMut(&str) -> bool,
     found: Outcome,
 }
 
@@ -40,12 +42,17 @@ impl Refused<'_> {
     fn look_at(&mut self, path: String, leaf: Option<&Entry>) {
         let Some(defect) = self.format.refusal(&path) else { return };
         match leaf.map(Entry::kind) {
+            Some(_) if (self.is_lost)(&path) => return self.add(path, defect),
             Some(EntryKind::Symlink) => self.found.symlinks += 1,
             Some(EntryKind::File) => self.found.files += 1,
             Some(EntryKind::Directory) | None => self.found.directories += 1,
         }
         let file = leaf.filter(|entry| entry.kind() == EntryKind::File);
         self.found.bytes = self.found.bytes.saturating_add(file.map_or(0, Entry::size));
+        self.add(path, defect);
+    }
+
+    fn add(&mut self, path: String, defect: Defect) {
         self.found.add(Problem { path, defect, lost: Vec::new() }, 0);
     }
 

@@ -19,7 +19,7 @@ use std::time::Instant;
 
 use kopia_rs::EntryKind;
 use kopia_rs::diagnosis::{Class, Effort, Finding, Hint, LocalPath, access};
-use kopia_rs::restore::{self, Notes, Options, Outcome, Portion};
+use kopia_rs::restore::{self, Notes, Options, Outcome, Portion, Problem};
 use kopia_rs::select::Selection;
 
 use super::several;
@@ -287,6 +287,13 @@ pub(super) fn sum_up(session: &Session, problems: u64, undeleted: u64, kinds: Ki
     if problems > SHOWN && !has_report {
         log_line("hint: --report FILE lists them all");
     }
+}
+
+/// Makes the failure of a dry run with `--fail-fast` that finds problems: the first would end the run.
+pub(super) fn stopped_at(first: Option<&Problem>, run: &str) -> Failure {
+    let class = first.map_or(Class::Other, |problem| Class::of_reason(&problem.reason));
+    let failure = Failure::failed(first.map(ToString::to_string).unwrap_or_default()).with_class(class);
+    failure.hint(format!("without --fail-fast the {run} would go on to the end"))
 }
 
 /// Says what can be done about problems of some kinds.

@@ -1,16 +1,17 @@
 //! `export --dry-run`: how much it would be.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::io::Write;
 
-use kopia_rs::EntryKind;
 use kopia_rs::export::{self, Options, Outcome, Root};
-use kopia_rs::restore::{Figures, Plan};
+use kopia_rs::restore::{Figures, Plan, Problem, Reason};
+use kopia_rs::{Defect, EntryKind};
 use serde::Serialize;
 
 use crate::args;
 use crate::commands::restore::result::counted;
-use crate::commands::restore::sum_up;
+use crate::commands::restore::{stopped_at, sum_up};
 use crate::commands::several::joined;
 use crate::error::{Exit, Failure};
 use crate::session::Session;
@@ -58,6 +59,28 @@ impl Json<'_> {
     }
 }
 
+/// Finds what has no place in such an archive. Of a file or link that cannot be had either, an export says no more
+/// than that, so its other problem is taken out of the figures; they do not count it.
+fn refused(root: &Root, options: &Options, figures: &mut Figures) -> Outcome {
+    // What has no place beside another of its name is told of as well as that one.
+    let is_lost = |problem: &Problem| !matches!(problem.reason, Reason::Defect(Defect::Refused(_)));
+    let lost = figures.problems.iter().filter(|problem| is_lost(problem)).map(|problem| problem.path.clone());
+    let mut lost: HashSet<String> = lost.collect();
+    let mut both = HashSet::new();
+    let is_both = |path: &str| lost.take(path).is_some_and(|path| both.insert(path));
+    let refused = export::refused(root, options, is_both);
+    figures.problems.retain(|problem| !is_lost(problem) || !both.contains(&problem.path));
+    figures.problem_count -= both.len() as u64;
+    refused
+}
+
+/// Returns where a problem of what is planned below a root lies in the archive.
+fn path_of<'p>(root: &'p Root, path: &'p str) -> Cow<'p, str> {
+    // A file or link has that path itself.
+    let is_leaf = root.entry.kind() != EntryKind::Directory && !root.path.is_empty();
+    if is_leaf { root.path.as_str().into() } else { joined(&root.path, path) }
+}
+
 pub(super) fn run(
     session: &Session,
     (roots, options): (&[Root], &Options),
@@ -69,8 +92,11 @@ pub(super) fn run(
         let mut reading = reading(root.chosen.clone());
         reading.max_depth = args.max_depth;
         let plan = Plan::new(&root.entry, &reading)?;
-        let figures = plan.figures()?;
-        let refused = export::refused(root, options);
+        let mut figures = plan.figures()?;
+        for problem in &mut figures.problems {
+            problem.path = path_of(root, &problem.path).into_owned();
+        }
+        let refused = refused(root, options, &mut figures);
         json.add(root, &figures);
         json.refuse(&refused);
         if roots.len() == 1 {
@@ -79,10 +105,7 @@ pub(super) fn run(
             packs.extend(plan.packs(&figures)?.into_iter().map(|pack| pack.blob));
             json.packs = packs.len() as u64;
         }
-        problems.extend(figures.problems.into_iter().map(|mut problem| {
-            problem.path = joined(&root.path, &problem.path).into_owned();
-            problem
-        }));
+        problems.extend(figures.problems);
         problems.extend(refused.problems.iter().map(of_export));
     }
     let mut kinds = Kinds::default();
@@ -115,6 +138,9 @@ pub(super) fn run(
     Failure::unless_shown(written)?;
     if problem_count == 0 {
         return Ok(Exit::Complete);
+    }
+    if args.fail_fast {
+        return Err(stopped_at(problems.first(), "export"));
     }
     sum_up(session, problem_count, 0, kinds, args.report.is_some());
     Ok(Exit::Partial)

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use kopia_rs::cold::Step;
-use kopia_rs::diagnosis::{Class, LocalPath, space};
+use kopia_rs::diagnosis::{LocalPath, space};
 use kopia_rs::restore::{self, Action, Change, Preview};
 use serde::Serialize;
 
@@ -123,10 +123,7 @@ pub(super) fn run(session: &Session, job: &Job, report: Option<Report>) -> Resul
         return Ok(super::conclude_attributes(&preview.notes, args));
     }
     if args.fail_fast {
-        let first = preview.problems.first();
-        let class = first.map_or(Class::Other, |problem| Class::of_reason(&problem.reason));
-        let failure = Failure::failed(first.map(ToString::to_string).unwrap_or_default()).with_class(class);
-        return Err(failure.hint("without --fail-fast the restore would go on to the end"));
+        return Err(super::stopped_at(preview.problems.first(), "restore"));
     }
     super::sum_up(session, problems, preview.undeleted, kinds, args.report.is_some());
     Ok(Exit::Partial)
