@@ -1,7 +1,7 @@
 //! `export`: an archive in a file or on standard output.
 
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};
 
@@ -223,19 +223,16 @@ fn one_that_is_killed_leaves_no_file_behind() {
     }
     let case = kopia_testkit::golden::case("sources");
     let mut command = Command::new(env!("CARGO_BIN_EXE_kopia-rs"));
-    command.args(["export", "db@media:/var/lib/db", "--limit-download", "100K"]).arg(folder.join("x.tar"));
-    command.arg("--repository").arg(&case.repository).env_clear().env("KOPIA_PASSWORD", &case.password);
-    let mut child = command.stderr(Stdio::null()).spawn().unwrap();
-    // The archive is open once a handle leads into the folder.
-    let handles = format!("/proc/{}/fd", child.id());
-    let is_open = || {
-        let mut all = fs::read_dir(&handles).unwrap().flatten();
-        all.any(|handle| fs::read_link(handle.path()).is_ok_and(|file| file.starts_with(&folder)))
-    };
-    while !is_open() {
-        assert_eq!(child.try_wait().unwrap(), None, "it ended before it could be killed");
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
+    command.args(["export", "db@media:/var/lib/db", "--limit-download", "100K", "--progress", "json"]);
+    command.arg(folder.join("x.tar")).arg("--repository").arg(&case.repository);
+    command.env_clear().env("KOPIA_PASSWORD", &case.password).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // The first progress is told of once the archive is open and all that it was tried out with is gone.
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.contains(r#""event":"progress""#)), "it ended before it could be killed");
+    let handles = fs::read_dir(format!("/proc/{}/fd", child.id())).unwrap().flatten();
+    let mut files = handles.filter_map(|handle| fs::read_link(handle.path()).ok());
+    assert!(files.any(|file| file.parent() == Some(&*folder)), "the archive is not in its folder");
     child.kill().unwrap();
     assert_eq!(child.wait().unwrap().code(), None, "it ended before it could be killed");
     assert_eq!(names(&folder), [""; 0]);
