@@ -291,3 +291,48 @@ fn what_restores_kept_is_foreseen_as_it_is_exported() {
         run(arguments, "restored").exits(3).says(&["its name is that of folders that keep"]);
     }
 }
+
+#[test]
+fn a_dry_run_ends_as_the_export_does() {
+    let place = Place::new();
+    let repository = place.written(|writer| {
+        let text = writer.file(b"text");
+        let gone = "0123456789abcdef0123456789abcdef".to_owned();
+        let file = |(name, object): (&str, &String)| {
+            json!({"name": name, "type": "f", "mode": "0644", "size": 4, "obj": object})
+        };
+        // Some have no place in a zip, some no bytes, and some a name of which there are two.
+        let twice = [("C:x", &gone), ("C:x", &text), ("C:y", &text), ("C:y", &text)].map(file);
+        let once = [("C:z", &gone), ("gone", &gone), ("here", &text)].map(file);
+        let root = writer.directory(&[&twice[..], &once[..]].concat());
+        writer.snapshot("app@host:/data", json!({"name": "data", "type": "d", "mode": "0755", "obj": root}));
+    });
+    for (what, archive) in [
+        ("latest", "x.zip"),
+        ("latest", "x.tar"),
+        ("latest/gone latest/here", "y.zip"),
+        ("latest/gone", "z.tar"),
+    ] {
+        let export = |options: &str, code| {
+            let line = format!("export {what} --json{options}");
+            KopiaRs::written(&repository, &line).arg(place.path(archive)).run().exits(code)
+        };
+        let [foreseen, done] = [" --dry-run", ""].map(|options| {
+            let mut json = export(options, 3).json();
+            let lines = json["problems"].take();
+            let of = |line: &Value| [&line["path"], &line["reason"], &line["class"]].map(Value::to_string);
+            let mut problems: Vec<_> = lines.as_array().unwrap().iter().map(of).collect();
+            problems.sort();
+            (problems, ["files", "symlinks", "bytes", "problemCount"].map(|key| json[key].take()))
+        });
+        assert_eq!(foreseen, done, "{what} {archive}");
+        // The first ends it where that is asked for.
+        fs::remove_file(place.path(archive)).unwrap();
+        for more in ["", " --dry-run"] {
+            let ran = export(&format!(" --fail-fast{more}"), 1);
+            let last: Value = serde_json::from_str(ran.text().lines().last().unwrap()).unwrap();
+            assert_eq!(last["error"]["exitStatus"], 1, "{last}");
+            assert!(!place.path(archive).exists(), "{what} {archive}");
+        }
+    }
+}
