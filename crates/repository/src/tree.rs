@@ -70,6 +70,7 @@ pub use entry::{Directory, Entry};
 pub use folding::FoldName;
 pub(crate) use listing::Listing;
 pub use path::CurrentPath;
+pub(crate) use problem::may_be_directory;
 pub use problem::{Clash, Problem};
 use source::DirectorySource;
 pub use trail::Trail;

@@ -10,7 +10,7 @@ use kopia_format::directory::{EntryKind, Summary};
 
 use super::rules::Rules;
 use super::scope::{Chosen, Inner};
-use crate::tree::{Problem, Visitor, Walk, Walked};
+use crate::tree::{Problem, Visitor, Walk, Walked, may_be_directory};
 use crate::{Defect, Entry, Error, Result, Trail};
 
 /// The most entries of directories that are remembered because something is taken below them, or may be, each in
@@ -212,8 +212,8 @@ impl Visitor for Survey<'_> {
 
     fn problem(&mut self, parent: &mut Walked<Rc<Node>>, problem: Problem) -> ControlFlow<()> {
         self.find(&parent.attached);
-        if let (true, Some(refused)) = (self.fits, problem.refused()) {
-            // It may be a directory in which something would be taken.
+        // In a directory something may be taken; a file that is refused is taken by its name or not at all.
+        if let Some(refused) = problem.refused().filter(|refused| self.fits && may_be_directory(refused)) {
             let way = self.way(&parent.attached, &refused.name);
             self.on_the_way.entry(way).or_insert(way);
             self.check_room();

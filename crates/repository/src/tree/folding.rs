@@ -12,7 +12,7 @@ use kopia_format::ObjectId;
 use kopia_format::directory::{EntryKind, Refusal, Refused};
 
 use super::directory::Fetched;
-use super::problem::{Clash, Problem};
+use super::problem::{Clash, Problem, may_be_directory};
 use super::source::{DirectorySource, Read};
 use super::{Entry, MAX_WAITING, MAX_WAITING_NAMES, fetch};
 use crate::Repository;
@@ -64,11 +64,16 @@ impl Taken<'_> {
                 Some(scope) => Seen::Entry(entry, scope, Vec::new()),
                 None => Seen::LeftOut(entry.name().to_owned(), Some(entry)),
             },
-            // What it is nobody knows.
-            Err(refused) if take(&refused.name, false).or_else(|| take(&refused.name, true)).is_none() => {
-                Seen::LeftOut(refused.name, None)
+            Err(refused) => {
+                // Nobody says which of both it is.
+                let is_taken = take(&refused.name, false).is_some()
+                    || may_be_directory(&refused) && take(&refused.name, true).is_some();
+                if is_taken {
+                    Seen::Problem(Problem::Refused(refused))
+                } else {
+                    Seen::LeftOut(refused.name, None)
+                }
             }
-            Err(refused) => Seen::Problem(Problem::Refused(refused)),
         }
     }
 }

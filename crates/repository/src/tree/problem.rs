@@ -1,7 +1,7 @@
 //! Entries that a walk does not visit as what they are, and why.
 
 use kopia_format::ObjectId;
-use kopia_format::directory::Refused;
+use kopia_format::directory::{Refusal, Refused};
 
 use crate::{Defect, Entry};
 
@@ -31,6 +31,14 @@ impl Problem {
             Self::Clash(_) | Self::NotMerged { .. } => None,
         }
     }
+}
+
+/// Returns whether what is refused may be a directory, or lie in one, as far as its object and its name tell: a
+/// directory's object is a content with the prefix `k`, and of a name that is too long only the beginning is known.
+pub(crate) fn may_be_directory(refused: &Refused) -> bool {
+    let may_list_entries = |object: ObjectId| object.content().prefix() == Some('k');
+    let is_cut = matches!(refused.why, Refusal::NameTooLong { .. });
+    refused.object.is_none_or(may_list_entries) || is_cut || refused.name.contains('/')
 }
 
 /// An entry whose name a walk that folds names takes for that of another one.

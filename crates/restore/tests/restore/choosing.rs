@@ -121,6 +121,45 @@ fn a_folder_that_cannot_be_read_may_have_what_is_wanted() {
 }
 
 #[test]
+fn what_is_refused_is_told_if_it_is_chosen_or_may_be_a_folder_with_what_is() {
+    let place = Place::new();
+    let root = place.root("repo", |writer| {
+        let bytes = writer.file(b"hello");
+        let inner = writer.directory(&[file("b.sql", &bytes, 5)]);
+        let mut negative = file("negative", &bytes, 5);
+        negative["size"] = json!(-1);
+        let mut no_mode = file("no mode", &bytes, 5);
+        no_mode["mode"] = json!("rw");
+        let entries = [
+            file("a.sql", &bytes, 5),
+            file("notes.txt", &bytes, 5),
+            file("notes.txt", &bytes, 5),
+            negative,
+            no_mode,
+        ];
+        let files = writer.directory(&entries);
+        let entries = [folder("sub", &inner), folder("sub", &inner), file("a.sql", &bytes, 5)];
+        let folders = writer.directory(&entries);
+        folder("data", &writer.directory(&[folder("files", &files), folder("folders", &folders)]))
+    });
+    let cases: [(&[&str], &[&str]); 4] = [
+        (&["/files/*.sql"], &[]),
+        (&["*.sql"], &["folders/sub"]),
+        (&["/files/notes.*"], &["files/notes.txt"]),
+        (&["/files/n*"], &["files/negative", "files/no mode", "files/notes.txt"]),
+    ];
+    for (number, (include, expected)) in cases.into_iter().enumerate() {
+        let target = format!("target{number}");
+        let (_, outcome) = restore(&place, &root, &options(&root, include, &[]), &target);
+        let mut told: Vec<_> = outcome.problems.iter().map(|problem| problem.path.clone()).collect();
+        told.sort();
+        assert_eq!(told, expected, "{include:?}: {:?}", problems(&outcome));
+        assert_eq!(outcome.problem_count, expected.len() as u64);
+    }
+    assert!(place.path("target1/files/a.sql").exists() && place.path("target1/folders/sub/b.sql").exists());
+}
+
+#[test]
 fn patterns_that_match_nothing_are_known_before_anything_is_done() {
     let place = Place::new();
     let root = root(&place);
