@@ -30,6 +30,11 @@ impl ColdPacks {
         self.blobs.is_empty()
     }
 
+    /// Returns whether a pack is one of them.
+    pub(crate) fn has(&self, id: &BlobId) -> bool {
+        self.get(id).is_some()
+    }
+
     fn get(&self, id: &BlobId) -> Option<&ColdBlob> {
         let found = self.blobs.binary_search_by(|blob| blob.info.id.cmp(id));
         found.ok().map(|place| &self.blobs[place])

@@ -11,6 +11,13 @@ use crate::Repository;
 
 type Store = ArchivingStore<Arc<CountingStore<MemoryStore>>>;
 
+/// Makes stores of the blobs of a repository.
+fn stores(blobs: Vec<(String, Vec<u8>)>) -> (Arc<Store>, Arc<CountingStore<MemoryStore>>) {
+    let blobs = blobs.into_iter().map(|(name, bytes)| (BlobId::new(&name).unwrap(), bytes));
+    let counting = Arc::new(CountingStore::new(blobs.collect::<MemoryStore>()));
+    (Arc::new(ArchivingStore::new(counting.clone())), counting)
+}
+
 /// A repository of many small packs, whose directories lie in one.
 fn written(files: u8) -> (Arc<Store>, Arc<CountingStore<MemoryStore>>) {
     let mut writer = RepositoryWriter::new().pack_size(1);
@@ -22,10 +29,7 @@ fn written(files: u8) -> (Arc<Store>, Arc<CountingStore<MemoryStore>>) {
         .collect();
     let root = writer.directory(&entries);
     writer.snapshot("app@host:/data", json!({"name": "data", "type": "d", "obj": root}));
-    let blobs = writer.finish().into_iter();
-    let memory: MemoryStore = blobs.map(|(name, bytes)| (BlobId::new(&name).unwrap(), bytes)).collect();
-    let counting = Arc::new(CountingStore::new(memory));
-    (Arc::new(ArchivingStore::new(counting.clone())), counting)
+    stores(writer.finish())
 }
 
 fn open(store: &Arc<Store>) -> Result<Repository> {
@@ -136,10 +140,7 @@ fn marked() -> (Arc<Store>, Arc<CountingStore<MemoryStore>>) {
     let inner = writer.directory(&[json!({"name": "needed", "type": "f", "size": 100, "obj": object})]);
     let root = writer.directory(&[json!({"name": "inner", "type": "d", "obj": inner})]);
     writer.snapshot("app@host:/data", json!({"name": "data", "type": "d", "obj": root}));
-    let blobs = writer.finish_changed(|live| live.mark_deleted(|id| id.prefix() != Some('m'))).into_iter();
-    let memory: MemoryStore = blobs.map(|(name, bytes)| (BlobId::new(&name).unwrap(), bytes)).collect();
-    let counting = Arc::new(CountingStore::new(memory));
-    (Arc::new(ArchivingStore::new(counting.clone())), counting)
+    stores(writer.finish_changed(|live| live.mark_deleted(|id| id.prefix() != Some('m'))))
 }
 
 #[test]
@@ -179,6 +180,30 @@ fn where_nothing_lies_in_an_archive_no_directory_is_read_to_find_that_out() {
         assert!(cold.is_empty());
         let calls = counting.take();
         assert_eq!((calls.ranges.len(), calls.whole.len()), (0, 0), "{calls:?}");
+    }
+}
+
+#[test]
+fn where_nothing_that_is_marked_deleted_lies_in_an_archive_no_snapshot_is_walked() {
+    let mut writer = RepositoryWriter::new().pack_size(1);
+    let kept = writer.content(None, b"not marked");
+    let object = writer.file(&[1; 100]);
+    let root = writer.directory(&[json!({"name": "needed", "type": "f", "size": 100, "obj": object})]);
+    writer.snapshot("app@host:/data", json!({"name": "data", "type": "d", "obj": root}));
+    let is_marked = |id: &kopia_format::ContentId| id.prefix() != Some('m') && *id != kept;
+    let (store, counting) = stores(writer.finish_changed(|live| live.mark_deleted(is_marked)));
+    let repository = open(&store).unwrap();
+    let location = repository.contents().locate(&kept).unwrap();
+    store.archive(repository.contents().origin(&location).blob.as_str()).unwrap();
+    let mut options = crate::verify::Options::default();
+    // Which packs are a part of all depends on those that hold what is needed.
+    for (percent, is_walked) in [(None, false), (Some(100.0), true)] {
+        options.part.percent = percent;
+        counting.take();
+        let cold = repository.cold_to_verify(&[], &options).unwrap();
+        assert_eq!((cold.step(), cold.blobs().len()), (Step::Files, 1));
+        let calls = counting.take();
+        assert_eq!(calls.ranges.len() + calls.whole.len() > 0, is_walked, "{calls:?}");
     }
 }
 

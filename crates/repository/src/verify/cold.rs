@@ -17,7 +17,8 @@ impl Repository {
     ///
     /// Without entries, everything is to be verified. Where nothing lies in an archive, that is known from
     /// listings. Otherwise the directories of entries are walked to find out; those of all snapshots only where
-    /// contents are marked deleted, as some of these may be needed.
+    /// contents in an archive are marked deleted, as some of these may be needed, or contents anywhere if a part
+    /// of the packs is to be read: which ones are in it depends on all that are needed.
     ///
     /// # Errors
     /// [`Error::Storage`](crate::Error::Storage), and without entries as for [`Repository::verify`].
@@ -38,7 +39,7 @@ impl Repository {
         let mut survey = Survey::new(self, (!entries.is_empty()).then(HashSet::new));
         if !entries.is_empty() {
             survey.run(entries.iter().copied(), options.chosen.as_ref());
-        } else if contents::any_marked(&listed) {
+        } else if contents::any_marked(self, &listed, options.is_whole().then_some(&archived)) {
             let snapshots = self.list_snapshots(true)?;
             let roots: Vec<_> = promised(&snapshots).filter_map(|snapshot| snapshot.root().ok()).collect();
             survey.run(roots.iter(), None);

@@ -10,6 +10,7 @@ use super::headed::{Headed, Unfit};
 use super::rotation::{Pack, Rotation};
 use super::walk::{Survey, Target};
 use super::{Coverage, Damage, KEPT, Observer, Options, Report};
+use crate::cold::ColdPacks;
 use crate::contents::{ContentLocation, Listed, Origin, Wanted};
 use crate::lock::{into_inner, lock};
 use crate::{Defect, Error, Repository};
@@ -184,10 +185,17 @@ pub(super) fn choose(
     Choice { all, count, part: sum(&packs), amounts, packs, known }
 }
 
-/// Returns whether any content is marked deleted.
-pub(super) fn any_marked(listed: &Listed) -> bool {
+/// Returns whether any content is marked deleted; with packs, any in one of these.
+pub(super) fn any_marked(repository: &Repository, listed: &Listed, packs: Option<&ColdPacks>) -> bool {
+    let contents = repository.contents();
+    let counts = |group| match packs {
+        Some(packs) => contents.pack_of_group(group).is_some_and(|id| packs.has(&id)),
+        None => true,
+    };
+    let groups = u32::try_from(contents.groups()).unwrap_or(u32::MAX);
+    let counts: Vec<bool> = (0..groups).map(counts).collect();
     let mut any = false;
-    listed.for_each(|_, location| any |= location.is_deleted());
+    listed.for_each(|_, location| any |= location.is_deleted() && counts[location.group() as usize]);
     any
 }
 
