@@ -152,8 +152,8 @@ pub struct Report {
     ///
     /// A directory may lie in many places. Each entry is told at least once. A directory is searched some 10,000
     /// times for its further paths, unless some 260,000 entries of it were told by then, and all of them together
-    /// until some four million entries were told; with more, these are counted. Until then, at least one entry is
-    /// told of each snapshot that has any. The newest snapshots come first.
+    /// some four million times, until some four million entries were told or 270 million looked at; with more, these
+    /// are counted. At least one entry is told of each snapshot that has any. The newest snapshots come first.
     pub untold_count: u64,
     /// The first 10,000 of them.
     pub affected: Vec<AffectedEntry>,

@@ -1,8 +1,13 @@
 //! Lists the entries of snapshots that cannot be restored as they were.
 
+mod example;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 
+use example::{Example, Found};
 use kopia_format::ObjectId;
 use kopia_format::directory::{EntryKind, Summary};
 
@@ -20,7 +25,8 @@ use crate::{Defect, Entry, Error, Repository, Snapshot, Trail};
 /// levels have the same one twice, there are a million million.
 const MAX_AGAIN: Again = Again { searched: 10_000, seen: u64::MAX, told: 1 << 18 };
 
-/// How much of all of them together: some minutes.
+/// How much of all of them together: some minutes. Of a snapshot of which nothing else is told, one entry is told
+/// all the same, as it is known.
 const MAX_AGAIN_IN_ALL: Again = Again { searched: 4 << 20, seen: 256 << 20, told: 4 << 20 };
 
 /// What was done once more for directories that had been searched.
@@ -50,15 +56,20 @@ struct Affected {
     again: Again,
     /// Whether no further paths below it are told.
     is_done: bool,
+    /// Which entry is told of it without another search.
+    example: Option<Example>,
 }
 
 /// A directory that is being searched.
 struct Open {
     /// Itself, if its object says all that is in it.
     part: Option<Part>,
+    name: Box<str>,
     /// How many paths of affected entries lie below it, and whether any of them were told.
     count: u64,
     any_told: bool,
+    /// The first of them.
+    example: Option<Example>,
 }
 
 /// Looks for affected entries in the snapshots that it walks.
@@ -75,13 +86,13 @@ struct Search<'a> {
     affected: HashMap<Part, Affected>,
     /// What was done of any of them again.
     again: Again,
+    /// How much that may be, of one and of all.
+    most_of_each: Again,
+    most_in_all: Again,
     /// Whether the directory that is being visited is one of them.
     is_again: bool,
     /// Whether nothing was told of the subject yet.
     is_silent: bool,
-    /// Whether the directory that is being visited was told often enough: one of its entries is told if nothing
-    /// was of the subject, and all others are counted.
-    is_brief: bool,
     /// How many paths of affected entries are not told.
     untold: u64,
     /// The directory that is being visited, last, and those that it lies in.
@@ -108,39 +119,8 @@ pub(super) fn list(
     suspects: &HashSet<ObjectId>,
     visit: &mut dyn FnMut(AffectedEntry),
 ) -> u64 {
-    let mut search = Search {
-        repository,
-        damaged,
-        suspects,
-        lists: Lists::default(),
-        parts: Parts::default(),
-        affected: HashMap::new(),
-        again: Again::default(),
-        is_again: false,
-        is_silent: true,
-        is_brief: false,
-        untold: 0,
-        open: Vec::new(),
-        path: CurrentPath::default(),
-        is_suspect: false,
-        snapshot: None,
-        below: "",
-        visit,
-    };
-    for Subject { snapshot, entry: root, path } in subjects {
-        search.close(0);
-        search.is_again = false;
-        search.is_silent = true;
-        search.is_brief = false;
-        search.snapshot.clone_from(snapshot);
-        search.below = path;
-        if let Some(why) = search.why_affected(root) {
-            search.tell(String::new(), why, Some(root.object()));
-        }
-        if root.kind() == EntryKind::Directory {
-            let _ = walk.order(Order::DepthFirst).run([(root, ())], &mut search);
-        }
-    }
+    let mut search = Search::new(repository, damaged, suspects, visit);
+    search.run(subjects, walk);
     search.untold
 }
 
@@ -152,13 +132,17 @@ impl Visitor for Search<'_> {
         let Some(part) = part.filter(|part| self.parts.has(part)) else { return false };
         self.close(directory.trail.depth());
         let Some(count) = self.affected.get(&part).map(|affected| affected.count) else { return true };
-        // Whoever takes a snapshot that nothing is told of takes it for a sound one.
-        let is_told = self.is_silent && !self.again.is_all(MAX_AGAIN_IN_ALL);
-        if is_told || !self.is_done(&part) {
+        if !self.is_done(&part) {
             return false;
         }
-        self.untold = self.untold.saturating_add(count);
+        // Whoever takes a snapshot that nothing is told of takes it for a sound one.
+        let example = if self.is_silent { self.example(part) } else { None };
+        self.untold = self.untold.saturating_add(count - u64::from(example.is_some()));
+        if let Some((path, reason, object)) = example {
+            self.report(directory.path_of(&path), reason, object);
+        }
         self.count(count, false);
+        self.exemplify(|| Example::of_directory(directory.trail.name(), part));
         true
     }
 
@@ -169,9 +153,9 @@ impl Visitor for Search<'_> {
         self.is_suspect = !directory.is_whole || object.is_some_and(|object| self.suspects.contains(&object));
         let part = self.parts.of(directory);
         self.is_again = part.is_some_and(|part| !self.parts.add(part));
-        self.is_brief = self.is_again && part.is_some_and(|part| self.is_done(&part));
         self.count_again(|again| again.searched += 1, part);
-        self.open.push(Open { part, count: 0, any_told: false });
+        let name = directory.trail.name().into();
+        self.open.push(Open { part, name, count: 0, any_told: false, example: None });
         ControlFlow::Continue(())
     }
 
@@ -215,18 +199,84 @@ impl Visitor for Search<'_> {
             let object = directory.trail.object();
             // What its contents lack was told where the directory was an entry.
             if object.and_then(|object| self.why_object_affected(object)).is_none() {
-                self.tell(self.path.path_of(""), error.into(), object);
+                self.tell_in("", error.into(), object);
             }
         }
         ControlFlow::Continue(())
     }
 }
 
-impl Search<'_> {
+impl<'a> Search<'a> {
+    fn new(
+        repository: &'a Repository,
+        damaged: &'a Damaged,
+        suspects: &'a HashSet<ObjectId>,
+        visit: &'a mut dyn FnMut(AffectedEntry),
+    ) -> Self {
+        Self {
+            repository,
+            damaged,
+            suspects,
+            lists: Lists::default(),
+            parts: Parts::default(),
+            affected: HashMap::new(),
+            again: Again::default(),
+            most_of_each: MAX_AGAIN,
+            most_in_all: MAX_AGAIN_IN_ALL,
+            is_again: false,
+            is_silent: true,
+            untold: 0,
+            open: Vec::new(),
+            path: CurrentPath::default(),
+            is_suspect: false,
+            snapshot: None,
+            below: "",
+            visit,
+        }
+    }
+
+    /// Searches one subject after the other.
+    fn run(&mut self, subjects: &'a [Subject], walk: Walk<'_>) {
+        for Subject { snapshot, entry: root, path } in subjects {
+            self.close(0);
+            self.is_again = false;
+            self.is_silent = true;
+            self.snapshot.clone_from(snapshot);
+            self.below = path;
+            if let Some(why) = self.why_affected(root) {
+                self.tell(String::new(), why, Some(root.object()));
+            }
+            if root.kind() == EntryKind::Directory {
+                let _ = walk.order(Order::DepthFirst).run([(root, ())], self);
+            }
+        }
+    }
+
     /// Returns whether no further paths below a directory are told, if any are affected.
     fn is_done(&self, part: &Part) -> bool {
-        let is_done = |affected: &Affected| affected.is_done || affected.again.is_all(MAX_AGAIN);
-        self.again.is_all(MAX_AGAIN_IN_ALL) || self.affected.get(part).is_some_and(is_done)
+        let is_done = |affected: &Affected| affected.is_done || affected.again.is_all(self.most_of_each);
+        self.again.is_all(self.most_in_all) || self.affected.get(part).is_some_and(is_done)
+    }
+
+    /// Returns the example of a directory: its path below that, what is wrong with it, and its object.
+    fn example(&self, mut part: Part) -> Option<(String, Defect, Option<ObjectId>)> {
+        let mut names = Vec::new();
+        // Each leads to a directory that had one before, so they come to an end.
+        loop {
+            let Example { path, found } = self.affected.get(&part)?.example.as_ref()?;
+            names.extend(Some(&**path).filter(|path| !path.is_empty()));
+            match found {
+                Found::Below(below) => part = *below,
+                Found::Entry(entry) => return Some((names.join("/"), entry.0.clone(), entry.1)),
+            }
+        }
+    }
+
+    /// Takes an example of the directory that is open last, unless it has one.
+    fn exemplify(&mut self, example: impl FnOnce() -> Example) {
+        if let Some(open) = self.open.last_mut().filter(|open| open.example.is_none()) {
+            open.example = Some(example());
+        }
     }
 
     /// Tells of an entry if it is affected, and returns whether it is.
@@ -243,8 +293,9 @@ impl Search<'_> {
         is_affected
     }
 
-    /// Tells of an affected entry of the directory that is being visited.
+    /// Tells of an affected entry of the directory that is being visited; of that itself for an empty name.
     fn tell_in(&mut self, name: &str, reason: Defect, object: Option<ObjectId>) {
+        self.exemplify(|| Example::of_entry(name, &reason, object));
         self.tell(self.path.path_of(name), reason, object);
     }
 
@@ -270,26 +321,32 @@ impl Search<'_> {
     /// Ends all directories of this depth or more: what is in them counts for those that they lie in, too.
     fn close(&mut self, depth: usize) {
         while self.open.len() > depth {
-            let Some(Open { part, count, any_told }) = self.open.pop() else { break };
+            let Some(Open { part, name, count, any_told, example }) = self.open.pop() else { break };
             self.count(count, any_told);
-            if let Some(part) = part.filter(|_| count > 0) {
+            let example = if let Some(part) = part.filter(|_| count > 0) {
                 let affected = self.affected.entry(part).or_default();
                 affected.count = count;
                 affected.is_done = !any_told;
+                affected.example = affected.example.take().or(example);
+                Some(Example::of_directory(&name, part))
+            } else {
+                example.map(|example| example.within(&name))
+            };
+            if let Some(example) = example {
+                self.exemplify(|| example);
             }
         }
     }
 
     fn tell(&mut self, path: String, reason: Defect, object: Option<ObjectId>) {
-        if self.is_brief && !self.is_silent {
-            self.untold = self.untold.saturating_add(1);
-            self.count(1, false);
-            return;
-        }
-        self.is_silent = false;
         self.count(1, true);
         let part = self.open.last().and_then(|open| open.part);
         self.count_again(|again| again.told += 1, part);
+        self.report(path, reason, object);
+    }
+
+    fn report(&mut self, path: String, reason: Defect, object: Option<ObjectId>) {
+        self.is_silent = false;
         let snapshot = self.snapshot.clone();
         let path = match (self.below, &*path) {
             ("", _) => path,
