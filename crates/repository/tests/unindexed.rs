@@ -356,6 +356,23 @@ fn a_hidden_manifest_that_is_too_large_hides_no_others() {
         "rootEntry": root,
     }));
     let readable = writer.snapshot("app@host:/data", root);
+    assert_hidden_beside_unread(writer, &readable);
+}
+
+#[test]
+fn hidden_manifests_that_cannot_be_read_hide_no_others() {
+    let mut writer = RepositoryWriter::new();
+    let root = json!({"name": "data", "type": "d", "mode": "0755", "obj": writer.directory(&[])});
+    // Some come before the list of the snapshot, and some after it.
+    for number in 0..16 {
+        writer.content(Some('m'), format!("no list {number}").as_bytes());
+    }
+    let readable = writer.snapshot("app@host:/data", root);
+    assert_hidden_beside_unread(writer, &readable);
+}
+
+/// Asserts that without the index blob one snapshot is known to be hidden, and that others may be in its pack.
+fn assert_hidden_beside_unread(writer: RepositoryWriter, readable: &str) {
     let blobs = writer.finish().into_iter();
     let store: MemoryStore = blobs.map(|(name, bytes)| (name.parse().unwrap(), bytes)).collect();
     let lost = ids(&store, "x").remove(0);

@@ -121,7 +121,10 @@ impl Gaps {
             )
         });
         let unread = self.unread.iter().map(|pack| {
-            format!("a {newer}snapshot may be missing: pack {pack} is named by no index, and damaged")
+            format!(
+                "a {newer}snapshot may be missing: pack {pack} is named by no index, and not all of it can be \
+                 read"
+            )
         });
         let mut all: Vec<String> = hidden.chain(unread).collect();
         let more = all.len().saturating_sub(NAMED);

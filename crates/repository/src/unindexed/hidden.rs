@@ -1,12 +1,14 @@
 //! Snapshots whose manifests lie in packs that no index names.
 
 use std::collections::{BTreeMap, HashSet};
+use std::fmt::Display;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use kopia_format::index::Entry;
 use kopia_format::manifest::{self, Manifest};
 use kopia_format::snapshot::{SnapshotManifest, Source};
-use kopia_format::{BlobId, ManifestId, Timestamp};
+use kopia_format::{BlobId, ContentId, ManifestId, Timestamp};
 use kopia_storage::BlobInfo;
 
 use super::{UnindexedPack, held};
@@ -68,7 +70,10 @@ pub(super) fn find(repository: &Repository, packs: &[UnindexedPack], snapshots: 
         let read = manifests(repository, pack, &taken);
         let (states, unread) = &mut *lock(&found);
         match read {
-            Ok(manifests) => states.push(States { pack, manifests }),
+            Ok((manifests, is_whole)) => {
+                states.push(States { pack, manifests });
+                unread.extend((!is_whole).then(|| pack.id.clone()));
+            }
             // Removed since it was listed, as it may be once no index names it.
             Err(Error::Storage(error)) if error.is_not_found() => {}
             Err(error) => {
@@ -115,44 +120,73 @@ pub(super) fn find(repository: &Repository, packs: &[UnindexedPack], snapshots: 
     Hidden { snapshots: hidden, unread }
 }
 
-/// Reads the manifests of a pack that no index has.
+/// Reads the manifests of a pack that no index has, and returns whether these are all: what cannot be read of
+/// them hides no others.
 ///
 /// # Errors
-/// Also if all that were read by now take more memory than they may.
-fn manifests(repository: &Repository, pack: &UnindexedPack, taken: &AtomicUsize) -> Result<Vec<Manifest>> {
-    let store = repository.store();
+/// That the pack does not say what it holds, or is no longer there.
+fn manifests(
+    repository: &Repository,
+    pack: &UnindexedPack,
+    taken: &AtomicUsize,
+) -> Result<(Vec<Manifest>, bool)> {
     let info = BlobInfo::new(pack.id.clone(), pack.length);
-    let index = own_index(store, repository.sealing(), &info)?;
+    let index = own_index(repository.store(), repository.sealing(), &info)?;
     let indexes = repository.indexes()?.snapshot();
-    let corrupt = |why: String| Error::CorruptBlob { blob: pack.id.clone(), why };
-    let mut all = Vec::new();
-    for (content, entry) in held(&index) {
-        if content.prefix() != Some('m') || indexes.table.find(&content).is_some() {
-            continue;
-        }
-        let longest = u64::from(entry.packed_length).max(entry.original_length.into());
-        if longest > LONGEST_LIST {
-            return Err(corrupt(format!("content {content}: {}", too_long(longest))));
-        }
-        let (offset, length) = (u64::from(entry.offset & (u32::MAX >> 1)), entry.packed_length as usize);
-        let stored = store.read_range(&pack.id, offset, length, Vec::new())?;
-        let json = repository.contents().with_decoder(|decoder| {
-            let plain = decoder.decode_unindexed(&content, &entry, &stored)?;
-            decoder.gunzip(&plain, LONGEST_LIST as usize)
+    let lists = held(&index)
+        .filter(|(content, _)| content.prefix() == Some('m') && indexes.table.find(content).is_none());
+    let (mut all, mut is_whole) = (Vec::new(), true);
+    for (content, entry) in lists {
+        let read = list(repository, pack, &content, &entry).and_then(|json| {
+            let read = manifest::read(&json, |state| {
+                if !state.deleted && !state.is_snapshot() {
+                    return Ok(());
+                }
+                let memory = memory_of(&state);
+                if taken.fetch_add(memory, Ordering::Relaxed) + memory > MOST {
+                    return Err(too_many(MOST));
+                }
+                all.push(state.into());
+                Ok(())
+            });
+            read.map_err(|error| corrupt(pack, &content, error))
         });
-        let json = json.map_err(|error| corrupt(format!("content {content}: {error}")))?;
-        let read = manifest::read(&json, |state| {
-            if !state.deleted && !state.is_snapshot() {
-                return Ok(());
+        match read {
+            Err(Error::Storage(error)) if error.is_not_found() => return Err(error.into()),
+            Err(error) => {
+                tracing::debug!(pack = %pack.id, %content, %error, "hidden manifests cannot be read");
+                is_whole = false;
             }
-            let memory = memory_of(&state);
-            if taken.fetch_add(memory, Ordering::Relaxed) + memory > MOST {
-                return Err(too_many(MOST));
-            }
-            all.push(state.into());
-            Ok(())
-        });
-        read.map_err(|error| corrupt(format!("content {content}: {error}")))?;
+            Ok(()) => {}
+        }
+        if taken.load(Ordering::Relaxed) > MOST {
+            // No others would be kept.
+            return Ok((all, false));
+        }
     }
-    Ok(all)
+    Ok((all, is_whole))
+}
+
+/// Reads a list of manifests in a pack that no index has, and unpacks it.
+fn list(
+    repository: &Repository,
+    pack: &UnindexedPack,
+    content: &ContentId,
+    entry: &Entry<'_>,
+) -> Result<Vec<u8>> {
+    let longest = u64::from(entry.packed_length).max(entry.original_length.into());
+    if longest > LONGEST_LIST {
+        return Err(corrupt(pack, content, too_long(longest)));
+    }
+    let (offset, length) = (u64::from(entry.offset & (u32::MAX >> 1)), entry.packed_length as usize);
+    let stored = repository.store().read_range(&pack.id, offset, length, Vec::new())?;
+    let json = repository.contents().with_decoder(|decoder| {
+        let plain = decoder.decode_unindexed(content, entry, &stored)?;
+        decoder.gunzip(&plain, LONGEST_LIST as usize)
+    });
+    json.map_err(|error| corrupt(pack, content, error))
+}
+
+fn corrupt(pack: &UnindexedPack, content: &ContentId, why: impl Display) -> Error {
+    Error::CorruptBlob { blob: pack.id.clone(), why: format!("content {content}: {why}") }
 }

@@ -274,7 +274,10 @@ pub(crate) fn newer(repository: &Repository, wanted: &Wanted, chosen: &Snapshot)
     });
     let hidden: Vec<_> = hidden.collect();
     let unread = coverage.unread_unexpectedly().map(|pack| {
-        format!("a newer snapshot may be missing: pack {pack} is named by no index, and damaged")
+        format!(
+            "a newer snapshot may be missing: pack {pack} is named by no index, and not all of it can be \
+            read"
+        )
     });
     let unread: Vec<_> = unread.collect();
     let is_unknown = are_indexes_lost && hidden.is_empty() && unread.is_empty();
