@@ -2,7 +2,7 @@
 //! there is known again by the next, by its shards and by the undo.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 
 use kopia_repository::{Entry, Shard};
@@ -172,4 +172,32 @@ fn what_is_replaced_is_kept_and_put_back() {
             fs::remove_dir_all(&target).unwrap();
         }
     }
+}
+
+/// What its owner alone may change of a target, no undo of nobody's can put back.
+#[test]
+fn an_undo_in_a_target_of_another_user_comes_to_its_end() {
+    let place = Place::new();
+    let root = root(&place);
+    if !share(&place.path("share")) {
+        return;
+    }
+    let target = place.path("share/target");
+    fs::create_dir(&target).unwrap();
+    fs::set_permissions(&target, fs::Permissions::from_mode(0o777)).unwrap();
+    chown(&target, Some(1000), Some(1000)).unwrap();
+    let undone = squashed(|| {
+        fs::write(target.join("small"), "old").unwrap();
+        let mut options = Options::default();
+        options.keep_replaced = true;
+        let outcome = restore(&root, &target, &options).unwrap();
+        assert_no_problem(&outcome);
+        assert_whole(&target);
+        KeptFolder::open(outcome.kept_in.expect("something is kept")).unwrap().undo().unwrap()
+    });
+    let Some(undone) = undone else { return };
+    let notes = undone.notes;
+    assert_eq!((undone.problem_count, notes.times, notes.owners, notes.modes), (0, 1, 0, 0), "{undone:?}");
+    assert_eq!((names(&target), names(&place.path("share"))), (vec!["small".into()], vec!["target".into()]));
+    assert_eq!(fs::read(target.join("small")).unwrap(), b"old");
 }

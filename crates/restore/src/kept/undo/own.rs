@@ -63,10 +63,16 @@ impl<'a> Own<'a> {
     }
 
     /// Returns whether the entry is refused something that the target lets files have. Ordinary users change no
-    /// entries of others: neither has their restore, nor will their next undo.
+    /// entries of others, nor does root where its files are another user's, as on NFS with `root_squash`: neither
+    /// has their restore, nor will their next undo.
+    ///
+    /// Whose files are that are made here, the folder says: one of anybody else was refused
+    /// ([`refuse_others`](super::super::ownership::refuse_others)).
     fn could_have(&mut self, stat: &Stat, wish: Wish) -> bool {
-        let is_ours = |folder: Stat| folder.st_uid == stat.st_uid;
-        if !rustix::process::geteuid().is_root() && !rustix::fs::fstat(self.folder).is_ok_and(is_ours) {
+        let is_root = rustix::process::geteuid().is_root();
+        let may_change =
+            |folder: Stat| folder.st_uid == stat.st_uid || is_root && Uid::from_raw(folder.st_uid).is_root();
+        if !rustix::fs::fstat(self.folder).is_ok_and(may_change) {
             return false;
         }
         if let Some(known) = self.gets.get(&wish) {
