@@ -216,6 +216,8 @@ fn run(plan: &Plan, target: &Path, observer: &dyn Observer) -> Result<Outcome> {
         Some(begun.inspect_err(|_| {
             give_up(&target, &staging);
             settle();
+            // What was made for it may have lain in the target.
+            target.settle_time();
             target.remove_new();
         })?)
     } else {

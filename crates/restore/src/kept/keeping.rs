@@ -21,6 +21,7 @@ use super::record::{Found, Header, Moment, Put, Record};
 use super::sweep::{remove_empty, sweep};
 use super::{KEPT, PREFIX};
 use crate::destination::directory::Directory;
+use crate::destination::metadata::put_time_back;
 use crate::destination::mounts::is_mounted;
 use crate::destination::target::Target;
 use crate::destination::{is_posix, open_directory, open_to_change};
@@ -340,7 +341,12 @@ impl Drop for Keeping {
     fn drop(&mut self) {
         let state = self.state();
         if !state.changes && !state.opens {
+            // It may lie in the target, which has the time already that it is to have.
+            let before = rustix::fs::fstat(&self.parent);
             remove_empty(self.parent.as_fd(), &self.name, self.folder.as_fd());
+            if let Ok(before) = before {
+                put_time_back(&self.parent, &before);
+            }
         }
     }
 }
@@ -376,8 +382,11 @@ fn is_refused(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use kopia_testkit::refuse::{Call, refusing};
     use kopia_testkit::writer::RepositoryWriter;
+    use serde_json::json;
 
     use super::*;
     use crate::destination::look;
@@ -405,5 +414,24 @@ mod tests {
         keeping.sync_closed().unwrap();
         let noted = KeptFolder::open(&keeping.path).unwrap().read;
         assert!(noted.records >= 3, "{noted:?}");
+    }
+
+    #[test]
+    fn what_is_kept_nowhere_leaves_the_target_its_time() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("target");
+        fs::create_dir(&path).unwrap();
+        let mut writer = RepositoryWriter::new();
+        let text = writer.file(b"text");
+        let root = root_of(writer, &[json!({"name": "file", "type": "f", "size": 4, "obj": text})]);
+        // What is kept of a single file lies beside it, in the target.
+        let target = Target::open(&root.at("file").unwrap(), &path).unwrap();
+        let keeping = Keeping::begin(&target, "kaa").unwrap();
+        assert_eq!(fs::read_dir(&path).unwrap().count(), 1);
+        let then = UNIX_EPOCH + Duration::new(1_000_000_000, 5);
+        fs::File::open(&path).unwrap().set_modified(then).unwrap();
+        assert_eq!(keeping.finish(), None);
+        assert_eq!(fs::read_dir(&path).unwrap().count(), 0);
+        assert_eq!(fs::metadata(&path).unwrap().modified().unwrap(), then);
     }
 }

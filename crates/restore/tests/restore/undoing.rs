@@ -376,6 +376,33 @@ fn a_restore_that_changes_nothing_keeps_nothing() {
     assert_eq!(names(target.parent().unwrap()), ["repo", "target"]);
 }
 
+/// What is kept lies in such a target, which changes when that is made and when it goes.
+#[test]
+fn a_target_that_is_a_mount_has_its_time_where_nothing_is_kept() {
+    let Some(mount) = tmpfs::mounted() else {
+        let folder = tempfile::tempdir().unwrap();
+        let test = "undoing::a_target_that_is_a_mount_has_its_time_where_nothing_is_kept";
+        return tmpfs::rerun(test, folder.path());
+    };
+    let place = Place::new();
+    let root = root(&place);
+    let modified = || fs::metadata(&mount).unwrap().modified().unwrap();
+    set_time(&mount, 1_000_000_000);
+    let before = modified();
+    let stopped = kopia_restore::restore_observed(&root, &mount, &options(false), &Stop);
+    assert!(matches!(stopped, Err(Error::Stopped { .. })), "{stopped:?}");
+    assert_eq!((find_kept(&mount).len(), modified()), (0, before));
+    let refused = [(Call::Fsync, Some(Errno::IO))];
+    let failed = refusing(&refused, || kopia_restore::restore(&root, &mount, &options(false)));
+    let Some(failed) = failed else { return };
+    assert!(matches!(failed, Err(Error::Target { .. })), "{failed:?}");
+    assert_eq!((find_kept(&mount).len(), modified()), (0, before));
+    kopia_restore::restore(&root, &mount, &Options::default()).unwrap();
+    let restored = modified();
+    let outcome = kopia_restore::restore(&root, &mount, &options(false)).unwrap();
+    assert_eq!((outcome.kept_in, outcome.files, modified()), (None, 0, restored));
+}
+
 #[test]
 fn a_target_that_the_restore_made_is_gone_again() {
     let place = Place::new();
