@@ -28,9 +28,10 @@ impl Reserved {
     const ALL: Self = Self { backslash: true, colon: true };
 
     /// Makes entries of such names in the staging directory, looks whether they are listed, and removes them.
-    /// File systems of Linux have them as they are, and are not asked.
-    pub(crate) fn probe(staging: BorrowedFd<'_>) -> Self {
-        if Self::may_be(staging) { Self::probed(staging) } else { Self::default() }
+    /// File systems of Linux have them as they are, and are not asked. `left` is told by which name something was
+    /// left that cannot be removed.
+    pub(crate) fn probe(staging: BorrowedFd<'_>, left: impl FnOnce(String)) -> Self {
+        if Self::may_be(staging) { Self::probed(staging, left) } else { Self::default() }
     }
 
     /// Returns whether a file system may take characters for something else, without trying.
@@ -40,15 +41,15 @@ impl Reserved {
 
     /// Takes what cannot be found out for reserved, as on a full disk that has room again a moment later: what is
     /// refused is named and can be restored again, and what becomes part of another file is lost in it.
-    fn probed(staging: BorrowedFd<'_>) -> Self {
-        Self::probe_below(staging).unwrap_or_else(|error| {
+    fn probed(staging: BorrowedFd<'_>, left: impl FnOnce(String)) -> Self {
+        Self::probe_below(staging, left).unwrap_or_else(|error| {
             tracing::warn!(%error, "whether names may have \\ and : cannot be found out, so they are refused");
             Self::ALL
         })
     }
 
     /// In a directory of its own: it is listed, and what is made there may be something else than its name says.
-    fn probe_below(staging: BorrowedFd<'_>) -> io::Result<Self> {
+    fn probe_below(staging: BorrowedFd<'_>, left: impl FnOnce(String)) -> io::Result<Self> {
         // Shards probe the same directory at the same time, on other machines.
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let own = format!(".probe-names-{}-{}", std::process::id(), now.as_nanos());
@@ -57,7 +58,11 @@ impl Reserved {
             rustix::fs::mkdirat(&directory, "d", Mode::RWXU)?;
             Ok(Self::of(|name| is_listed(directory.as_fd(), name)))
         });
-        remove_tree(staging, own.as_bytes(), None)?;
+        // Shares may refuse that for a moment, as what was closed is still open there.
+        if let Err(error) = remove_tree(staging, own.as_bytes(), None) {
+            tracing::debug!(%error, own, "what was made to find out about names stays in the unfinished folder");
+            left(own);
+        }
         found
     }
 
@@ -92,7 +97,10 @@ mod tests {
     fn names_are_taken_as_they_are_here_and_nothing_is_left() {
         let place = tempfile::tempdir().unwrap();
         let directory = std::fs::File::open(place.path()).unwrap();
-        assert_eq!(Reserved::probe_below(directory.as_fd()).unwrap(), Reserved::default());
+        assert_eq!(
+            Reserved::probe_below(directory.as_fd(), |own| panic!("{own}")).unwrap(),
+            Reserved::default()
+        );
         assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0);
         assert_eq!(is_listed(directory.as_fd(), "d:n"), Some(true));
         // What is there already was not made, and of what cannot be made nothing is known.
@@ -123,8 +131,21 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let directory = std::fs::File::open(place.path()).unwrap();
         for (call, error) in [(Call::MakeDirectory, Errno::NOSPC), (Call::Open, Errno::DQUOT)] {
-            let probed = refusing(&[(call, Some(error))], || Reserved::probed(directory.as_fd()));
+            let probed = refusing(&[(call, Some(error))], || Reserved::probed(directory.as_fd(), |_| {}));
             assert!(probed.is_none_or(|probed| probed == Reserved::ALL), "{call:?} {probed:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_found_out_counts_where_the_probe_cannot_be_removed() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = std::fs::File::open(place.path()).unwrap();
+        for error in [Errno::NOTEMPTY, Errno::ACCESS] {
+            let mut left = None;
+            let probe = || Reserved::probed(directory.as_fd(), |own| left = Some(own));
+            let Some(probed) = refusing(&[(Call::Unlink, Some(error))], probe) else { return };
+            let left = left.expect("it is told");
+            assert_eq!((probed, place.path().join(left).is_dir()), (Reserved::default(), true), "{error}");
         }
     }
 }

@@ -8,6 +8,7 @@ mod proof;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use kopia_format::ObjectId;
@@ -50,6 +51,8 @@ pub(crate) struct Staging {
     left: bool,
     /// Whether the tag in it is ours, and no entry of the snapshot.
     has_tag: AtomicBool,
+    /// What a probe has left in it.
+    left_by_probe: OnceLock<String>,
 }
 
 impl Staging {
@@ -120,7 +123,7 @@ impl Staging {
     }
 
     fn new(handle: OwnedFd, name: String, left: bool) -> Self {
-        Self { handle, name, left, has_tag: AtomicBool::new(false) }
+        Self { handle, name, left, has_tag: AtomicBool::new(false), left_by_probe: OnceLock::new() }
     }
 
     /// Makes the directory for a root, or opens it beside others that write in it.
@@ -213,13 +216,21 @@ impl Staging {
         }
     }
 
-    /// Returns whether a name in the directory is that of our tag, or of what proves that a restore made it and
-    /// holds its notes.
+    /// Notes the name of what a probe cannot remove, which then goes with the directory.
+    pub(crate) fn note_left_by_probe(&self, name: String) {
+        let _ = self.left_by_probe.set(name);
+    }
+
+    /// Returns whether a name in the directory is that of our tag, of what proves that a restore made it and
+    /// holds its notes, or of what a probe has left.
     /// Where case is folded, it may be listed by another one; the snapshot's root has none that could be taken
     /// for it.
     pub(crate) fn is_our_own(&self, name: &[u8]) -> bool {
         let is_tag = name.eq_ignore_ascii_case(TAG.as_bytes());
-        is_tag && self.has_tag.load(Ordering::Relaxed) || name.eq_ignore_ascii_case(self.name.as_bytes())
+        let is_left = || self.left_by_probe.get().is_some_and(|left| left.as_bytes() == name);
+        is_tag && self.has_tag.load(Ordering::Relaxed)
+            || name.eq_ignore_ascii_case(self.name.as_bytes())
+            || is_left()
     }
 
     /// Removes the directory if it was not there before.

@@ -98,7 +98,7 @@ impl<'a> Shared<'a> {
             room: Room::new(options),
             defaults,
             folding: Folding::probe(staging.handle()),
-            reserved: Reserved::probe(staging.handle()),
+            reserved: Reserved::probe(staging.handle(), |left| staging.note_left_by_probe(left)),
             open_files,
             bytes,
             opened_up: Mutex::default(),

@@ -102,6 +102,22 @@ fn the_tag_stays_behind_however_it_is_listed() {
 }
 
 #[test]
+fn what_a_probe_has_left_goes_with_the_unfinished_folder() {
+    with_publisher(|publisher, root, place| {
+        let staged = place.join(publisher.staging.name());
+        for name in ["left", "file"] {
+            fs::write(staged.join(name), b"x").unwrap();
+        }
+        publisher.staging.note_left_by_probe("left".into());
+        root.one_staged();
+        publisher.run(&Merge { existing: vec![root.clone()], ..Merge::default() });
+        assert!(place.join("file").exists() && !place.join("left").exists());
+        publisher.staging.remove(publisher.target).unwrap();
+        assert!(!staged.exists());
+    });
+}
+
+#[test]
 fn what_this_restore_has_put_there_is_not_replaced() {
     with_publisher(|publisher, root, place| {
         let staged = place.join(publisher.staging.name());
