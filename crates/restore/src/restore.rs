@@ -229,8 +229,8 @@ fn run(plan: &Plan, target: &Path, observer: &dyn Observer) -> Result<Outcome> {
     let mut shared = shared.inspect_err(|_| settle())?;
     shared.kept = keeping.as_ref();
     let shared = shared;
-    // Others may write in the target of shards.
-    if options.portion == Portion::Whole && !target.settle_time() {
+    // Others may write in the target of shards. The mode of one that was opened up is put back at the end only.
+    if options.portion == Portion::Whole && (!target.settle_time() || target.opened_up_from().is_some()) {
         pending::note_target(&target, &staging);
     }
     target.set_usual_mode(shared.defaults.directory_mode());

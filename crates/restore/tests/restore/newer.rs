@@ -369,19 +369,31 @@ fn a_target_that_was_opened_up_is_closed_again_by_the_run_after_one_that_was_kil
     if rustix::process::geteuid().is_root() {
         return kopia_testkit::facilities::left_to_others("root writes everywhere as it is");
     }
-    let place = Place::new();
-    let (root, target) = (root(&place), place.path("target"));
-    fs::create_dir(&target).unwrap();
-    fs::set_permissions(&target, fs::Permissions::from_mode(0o555)).unwrap();
-    let mut options = Options::default();
-    options.skip_permissions = true;
-    let stopped = kopia_restore::restore_observed(&root, &target, &options, &Stopping::default());
-    assert!(matches!(stopped, Err(Error::Stopped { .. })), "{stopped:?}");
-    assert_eq!(mode(&target), 0o555);
-    fs::set_permissions(&target, fs::Permissions::from_mode(0o755)).unwrap();
-    kopia_restore::restore(&root, &target, &options).unwrap();
-    assert_eq!(mode(&target), 0o555);
-    fs::set_permissions(&target, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut keeps_mode = Options::default();
+    keeps_mode.skip_permissions = true;
+    let mut keeps_all = Options::default();
+    keeps_all.root_attributes = false;
+    // That the first run takes the mode from the snapshot says nothing of the next one.
+    for (first, then) in [
+        (&keeps_mode, &keeps_mode),
+        (&Options::default(), &keeps_mode),
+        (&Options::default(), &keeps_all),
+        (&Options::default(), &newer(Existing::Verify)),
+    ] {
+        let place = Place::new();
+        let (root, target) = (root(&place), place.path("target"));
+        fs::create_dir(&target).unwrap();
+        set_time(&target, 0);
+        fs::set_permissions(&target, fs::Permissions::from_mode(0o555)).unwrap();
+        let stopped = kopia_restore::restore_observed(&root, &target, first, &Stopping::default());
+        assert!(matches!(stopped, Err(Error::Stopped { .. })), "{stopped:?}");
+        assert_eq!(mode(&target), 0o555);
+        // As if it had been killed instead.
+        fs::set_permissions(&target, fs::Permissions::from_mode(0o755)).unwrap();
+        kopia_restore::restore(&root, &target, then).unwrap();
+        assert_eq!(mode(&target), 0o555, "{first:?} {then:?}");
+        fs::set_permissions(&target, fs::Permissions::from_mode(0o755)).unwrap();
+    }
 }
 
 #[test]

@@ -15,7 +15,7 @@
 //! gets its time back at once, as a note takes room
 //! ([`put_time_back`](crate::destination::metadata::put_time_back)): the target, when the staging directory is made
 //! in it, and directories that entries are moved into because room is short. Of a target that others may change
-//! meanwhile, as shards do, or that takes no times, there is a note.
+//! meanwhile, as shards do, that takes no times, or that was opened up, there is a note.
 
 use std::collections::HashMap;
 use std::fs::File;
