@@ -235,8 +235,10 @@ impl<'a> Planner<'a> {
     /// # Errors
     /// What the system says of something that is there: what it has is not known, so nothing can be planned. That
     /// ends the restore if it would hit every entry, or if what is staged would be lost: what shards have written
-    /// there, or all that an earlier run has written into the directory that is moved as a whole and that it lies
-    /// in. It must not get to its place with that, as nobody has compared it.
+    /// there, or all that an earlier run has written into it, or into the directory that is moved as a whole and
+    /// that it lies in. It must not get to its place with that, as nobody has compared it, and would be removed as
+    /// soon as it can be opened again. One that is closed to this process for good cannot be removed either, and
+    /// keeps nothing else from its place.
     fn look_at(&mut self, directory: &Arc<Directory>) -> io::Result<There> {
         let is_root = directory.parent.is_none();
         let existing = self.existing(directory).inspect_err(|error| {
@@ -246,7 +248,8 @@ impl<'a> Planner<'a> {
         })?;
         let loses_more = directory.kind == DirectoryKind::Inner || self.context.options.is_finish();
         let left = self.left(directory).inspect_err(|error| {
-            if is_root || loses_more || is_fatal(error) {
+            let is_closed = error.kind() == io::ErrorKind::PermissionDenied;
+            if is_root || loses_more || !is_closed {
                 self.context.give_up(Side::Staging, directory, b"", (UNSEEN, error));
             }
         })?;

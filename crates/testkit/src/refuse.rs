@@ -129,16 +129,20 @@ fn rules(call: Call, mode: u8) -> Vec<SeccompRule> {
 /// Runs something in a thread of its own in which calls fail with an error, or do nothing and succeed if
 /// there is none; `None` where the system has no seccomp filters.
 pub fn refusing<T: Send>(refused: &[(Call, Option<Errno>)], run: impl FnOnce() -> T + Send) -> Option<T> {
-    let work = || {
-        for &(call, error) in refused {
-            if let Err(error) = refuse(call, error) {
-                crate::facilities::left_out(format_args!("no seccomp filters here: {error}"));
-                return None;
-            }
-        }
-        Some(run())
-    };
+    let work = || from_now_on(refused).then(run);
     std::thread::scope(|scope| scope.spawn(work).join().unwrap_or_else(|panic| resume_unwind(panic)))
+}
+
+/// As [`refusing`], in this thread and all that it starts from now on; false where the system has no seccomp
+/// filters. Nothing ends it: for threads that [`refusing`] has started.
+pub fn from_now_on(refused: &[(Call, Option<Errno>)]) -> bool {
+    for &(call, error) in refused {
+        if let Err(error) = refuse(call, error) {
+            crate::facilities::left_out(format_args!("no seccomp filters here: {error}"));
+            return false;
+        }
+    }
+    true
 }
 
 fn refuse(call: Call, error: Option<Errno>) -> Result<(), Box<dyn std::error::Error>> {

@@ -5,10 +5,11 @@ use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, lchown, symlink};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::{self, ThreadId};
 
 use kopia_repository::{Entry, Shard};
 use kopia_restore::{Error, Observer, Options, Portion};
-use kopia_testkit::refuse::{Call, refusing};
+use kopia_testkit::refuse::{Call, from_now_on, refusing};
 use kopia_testkit::writer::RepositoryWriter;
 use rustix::io::Errno;
 
@@ -290,6 +291,48 @@ fn a_staged_folder_that_cannot_be_opened_is_its_own_problem() {
     assert!(!place.path("target/d").exists(), "what was not compared is in no place");
     set(0o700);
     assert_eq!(place.restore(&root, "target").problem_count, 0);
+    assert_as_fresh(&place, &root);
+}
+
+/// Refuses to list folders in the thread that plans, once it has listed the first.
+struct Unlisted {
+    planner: ThreadId,
+    asked: AtomicU64,
+}
+
+impl Observer for Unlisted {
+    fn stop(&self) -> bool {
+        // It asks before it looks at a folder, and before each entry.
+        if thread::current().id() == self.planner && self.asked.fetch_add(1, Ordering::Relaxed) == 1 {
+            from_now_on(&[(Call::List, Some(Errno::TIMEDOUT))]);
+        }
+        false
+    }
+}
+
+/// As where the connection to a share is lost for a moment.
+#[test]
+fn a_staged_folder_that_cannot_be_looked_at_for_a_moment_is_not_lost() {
+    let place = Place::new();
+    let root = root(&place);
+    let left = staging(&place, &root);
+    fs::create_dir_all(left.join("d/inner")).unwrap();
+    fs::write(left.join("d/inner/small"), b"hello").unwrap();
+    fs::write(left.join("large"), large()).unwrap();
+    let ended = refusing(&[(Call::List, Some(Errno::TIMEDOUT))], || ()).and_then(|()| {
+        refusing(&[], || {
+            let unlisted = Unlisted { planner: thread::current().id(), asked: AtomicU64::new(0) };
+            let options = Options::default();
+            kopia_restore::restore_observed(&root, place.path("target"), &options, &unlisted)
+        })
+    });
+    let Some(ended) = ended else { return };
+    let Err(Error::Target { path, what, unfinished, .. }) = &ended else { panic!("{ended:?}") };
+    assert_eq!((path, *what, unfinished.as_ref()), (&left.join("d"), "cannot be looked at", Some(&left)));
+    assert!(left.join("large").exists() && left.join("d/inner/small").exists(), "all that is staged stays");
+    let outcome = place.restore(&root, "target");
+    assert!(outcome.resumed && outcome.problem_count == 0, "{:?}", problems(&outcome));
+    assert_eq!(outcome.bytes_kept, 5 + 40_000);
     assert_as_fresh(&place, &root);
 }
 
