@@ -130,8 +130,7 @@ impl Staging {
     fn share(target: &Target, name: String) -> Result<Self> {
         let directory = target.directory.as_fd();
         let error = |source: io::Error| target.error("cannot be written", source);
-        let made = make(target, &name);
-        match made {
+        match make(target, &name) {
             // The markers of a directory that is gone stand for nothing; a lock may be another shard's that
             // has just begun.
             Ok(()) => {
@@ -160,10 +159,9 @@ impl Staging {
             return Err(Error::Busy { target: target.path.clone() });
         }
         let staging = Self::new(handle, name, true);
-        if made.is_ok() {
-            // Before others find a target that is as new as this.
-            pending::note_target(target, &staging);
-        }
+        // Before others find a target that is as new as this, or as the lock that comes next. A run of the whole
+        // that was stopped has left the target its time, and no note; what a shard has noted already stays.
+        pending::note_target(target, &staging);
         Ok(staging)
     }
 

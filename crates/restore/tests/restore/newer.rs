@@ -298,22 +298,30 @@ fn a_target_that_a_plain_restore_began_in_does_not_pass_for_a_newer_one() {
 
 #[test]
 fn a_target_that_shards_wrote_in_does_not_pass_for_a_newer_one() {
-    let place = Place::new();
-    let (root, target) = (root(&place), place.path("target"));
-    fs::create_dir(&target).unwrap();
-    fs::set_permissions(&target, fs::Permissions::from_mode(0o711)).unwrap();
-    set_time(&target, -1);
-    let mut options = Options::default();
-    for index in 0..2 {
-        options.portion = Portion::Shard(Shard::new(index, 2).unwrap());
-        kopia_restore::restore(&root, &target, &options).unwrap();
+    // By themselves, and where they take up what a restore of the whole has left.
+    for was_begun in [false, true] {
+        let place = Place::new();
+        let (root, target) = (root(&place), place.path("target"));
+        fs::create_dir(&target).unwrap();
+        fs::set_permissions(&target, fs::Permissions::from_mode(0o711)).unwrap();
+        set_time(&target, -1);
+        let mut options = Options::default();
+        if was_begun {
+            let stopped = kopia_restore::restore_observed(&root, &target, &options, &Stopping::default());
+            assert!(matches!(stopped, Err(Error::Stopped { .. })), "{stopped:?}");
+        }
+        for index in 0..2 {
+            options.portion = Portion::Shard(Shard::new(index, 2).unwrap());
+            kopia_restore::restore(&root, &target, &options).unwrap();
+        }
+        let mut options = newer(Existing::Verify);
+        options.portion = Portion::Finish(2);
+        let outcome = kopia_restore::restore(&root, &target, &options).unwrap();
+        assert_eq!(outcome.problem_count, 0, "{:?}", outcome.problems);
+        let time = SystemTime::UNIX_EPOCH + Duration::new(THEN.0, THEN.1);
+        let modified = fs::metadata(&target).unwrap().modified().unwrap();
+        assert_eq!((mode(&target), modified), (0o755, time), "{was_begun}");
     }
-    let mut options = newer(Existing::Verify);
-    options.portion = Portion::Finish(2);
-    let outcome = kopia_restore::restore(&root, &target, &options).unwrap();
-    assert_eq!(outcome.problem_count, 0, "{:?}", outcome.problems);
-    let time = SystemTime::UNIX_EPOCH + Duration::new(THEN.0, THEN.1);
-    assert_eq!((mode(&target), fs::metadata(&target).unwrap().modified().unwrap()), (0o755, time));
 }
 
 #[test]

@@ -9,7 +9,8 @@
 //!
 //! The notes stand in the file that has the staging directory's own name: no entry of the snapshot may have that,
 //! and it goes last. Each is `MODE UID GID SECONDS NANOSECONDS PATH`, `new PATH` or `made PATH`, and ends in NUL;
-//! of several for one path the last counts. What a directory gets is not noted: the options of the next run may
+//! of several for one path the last counts, unless it is of what a run had left by then that has noted an older
+//! time: shards note the target side by side. What a directory gets is not noted: the options of the next run may
 //! be others. So a run without them notes as well which directories it opens up, and what it is about to change,
 //! before the first entry gets to its place: it needs no notes itself, but the next may. What changes before that
 //! gets its time back at once, as a note takes room
@@ -206,8 +207,12 @@ fn may_be_made(mode: u32, stat: &Stat) -> bool {
 /// Returns whether a run that was interrupted may have left a directory like this that had these attributes: with
 /// its owner, and opened up at most. What somebody else has made of it since is to stay.
 fn may_be_left(had: &Attributes, stat: &Stat) -> bool {
-    let modes = [had.mode, had.mode | 0o700, 0o700];
-    (stat.st_uid, stat.st_gid) == (had.uid, had.gid) && modes.contains(&(stat.st_mode & 0o7777))
+    may_be_left_with(had, (stat.st_uid, stat.st_gid), stat.st_mode & 0o7777)
+}
+
+/// As [`may_be_left`], by owner, group and mode.
+fn may_be_left_with(had: &Attributes, owner: (u32, u32), mode: u32) -> bool {
+    owner == (had.uid, had.gid) && [had.mode, had.mode | 0o700, 0o700].contains(&mode)
 }
 
 /// Returns what a directory of the target was like when it had these attributes.
@@ -221,7 +226,23 @@ fn as_it_was(had: &Attributes, stat: &Stat) -> Stat {
 /// Reads notes. One that was not written whole stands for nothing.
 fn parse(text: &[u8]) -> HashMap<String, Noted> {
     let whole = text.split_inclusive(|byte| *byte == 0).filter_map(|note| note.strip_suffix(b"\0"));
-    whole.filter_map(|note| parse_note(std::str::from_utf8(note).ok()?)).collect()
+    let mut all: HashMap<String, Noted> = HashMap::new();
+    for (path, noted) in whole.filter_map(|note| parse_note(std::str::from_utf8(note).ok()?)) {
+        if all.get(&path).is_none_or(|before| !stays(before, &noted)) {
+            all.insert(path, noted);
+        }
+    }
+    all
+}
+
+/// Returns whether a note counts although another one follows, of one who did not know it.
+fn stays(before: &Noted, next: &Noted) -> bool {
+    match (before, next) {
+        (Noted::Had(before), Noted::Had(next)) => {
+            before.modified <= next.modified && may_be_left_with(before, (next.uid, next.gid), next.mode)
+        }
+        _ => false,
+    }
 }
 
 fn parse_note(note: &str) -> Option<(String, Noted)> {
@@ -282,6 +303,30 @@ mod tests {
         ];
         let expected = expected.map(|(path, noted)| (path.to_owned(), noted));
         assert_eq!(noted, HashMap::from(expected));
+    }
+
+    #[test]
+    fn of_notes_that_were_written_side_by_side_the_oldest_time_counts() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("notes");
+        let (usable, now) = ((Leftover::Usable, 0), stat(0o755, 9));
+        // Who finds the target opened up by another finds it as new as that one has made it.
+        for order in [[(0o555, 1), (0o755, 5)], [(0o755, 5), (0o555, 1)], [(0o755, 1), (0o755, 5)]] {
+            fs::write(&path, "").unwrap();
+            let mut notes = order.map(|(mode, seconds)| (pending(&path), stat(mode, seconds)));
+            for (pending, found) in &mut notes {
+                assert_eq!(brief(pending.before("", Some(&*found), usable, true)), brief(Some(*found)));
+            }
+            let oldest = order.into_iter().min_by_key(|(_, seconds)| *seconds);
+            assert_eq!(brief(pending(&path).before("", Some(&now), usable, false)), oldest, "{order:?}");
+        }
+        // What somebody else has made of it since is another one, however much older the first was.
+        fs::write(&path, "").unwrap();
+        for found in [stat(0o711, 1), stat(0o750, 5), stat(0o711, 7)] {
+            pending(&path).before("", Some(&found), usable, true);
+        }
+        let found = stat(0o711, 9);
+        assert_eq!(brief(pending(&path).before("", Some(&found), usable, false)), Some((0o711, 7)));
     }
 
     #[test]
