@@ -82,6 +82,10 @@ pub(crate) struct Planner<'a> {
     share: Option<Share>,
     /// What directories get at the end, where a later run could not tell; read once that is asked for.
     pending: Option<Pending>,
+    /// Whether a directory keeps some of what it had: then another run of this very command needs what is noted.
+    keeps_some: bool,
+    /// Whether what was noted had to make room.
+    forgot: bool,
     /// The directory that is being visited.
     visit: Visit,
 }
@@ -104,6 +108,8 @@ impl<'a> Planner<'a> {
             rounds,
             share,
             pending: None,
+            keeps_some: false,
+            forgot: false,
             visit: Visit::default(),
         }
     }
@@ -183,6 +189,7 @@ impl<'a> Planner<'a> {
         if !keeps_time && !(keeps_mode && (is_opened_up || staging.is_left())) {
             return found;
         }
+        self.keeps_some = true;
         let before = self.before("", Some(&found), (Leftover::Usable, 0), keeps_time || is_opened_up);
         let before = before.unwrap_or(found);
         if before.st_mode != found.st_mode {
@@ -202,6 +209,9 @@ impl<'a> Planner<'a> {
     ) -> Option<Stat> {
         let destination = self.context.destination.filter(|_| !self.context.options.is_shard());
         let Some(destination) = destination else { return found.copied() };
+        if self.forgot && !self.keeps_some {
+            return found.copied();
+        }
         let pending = self.pending.get_or_insert_with(|| Pending::open(destination.staging));
         pending.add(path, found, made, may_mislead)
     }

@@ -11,7 +11,7 @@ use super::items::{Chore, SmallEntry};
 use super::room::Postponed;
 use crate::decide::existing::Candidates;
 use crate::decide::existing::ExistingPolicy;
-use crate::destination::staging::pending::{self, Pending};
+use crate::destination::staging::pending;
 use crate::destination::target::Target;
 use crate::destination::{look, staging};
 use crate::space::{InTurn, Space};
@@ -237,11 +237,12 @@ impl Planner<'_> {
     fn forget_pending(&mut self) {
         let Options { newer, skip_permissions, chosen, .. } = self.context.options;
         if let Some(Destination { staging, .. }) = self.context.destination
+            && !self.keeps_some
             && !newer
             && !skip_permissions
             && chosen.is_none()
         {
-            self.pending = Some(Pending::default());
+            (self.pending, self.forgot) = (None, true);
             pending::forget(staging);
         }
     }

@@ -234,6 +234,7 @@ impl Planner<'_> {
         // A closed one is opened up as soon as something in it is looked at.
         let is_closed = |found: &Stat| found.st_mode & 0o700 != 0o700;
         let keeps_some = options.newer || entry.is_implied();
+        self.keeps_some |= keeps_some;
         let mut before = found;
         // Of one that is opened up no later run could tell, whatever that is to leave.
         let may_mislead = keeps_some || found.as_ref().is_some_and(is_closed);

@@ -202,6 +202,44 @@ fn what_is_replaced_makes_room_and_what_is_missing_is_said() {
     }
 }
 
+/// They keep the modes that they had, whichever options there are.
+#[test]
+fn what_is_noted_of_folders_that_only_names_have_makes_no_room() {
+    let Some(mount) = tmpfs::mounted() else {
+        let place = Place::new();
+        fs::create_dir(place.path("mount")).unwrap();
+        let test = "tight::what_is_noted_of_folders_that_only_names_have_makes_no_room";
+        return tmpfs::rerun(test, &place.path("mount"));
+    };
+    let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+    // One that is known before room is short, and one that is known afterwards.
+    for (folder_name, names) in [("a", ["a/f", "b", "c"]), ("z", ["b", "c", "z/f"])] {
+        tmpfs::resize(&mount, MUCH);
+        let place = Place::new();
+        let root = place.root("repo", |writer| {
+            let object = writer.file(&[1; 8 * PAGE as usize]);
+            let files = names.map(|name| file(name, &object, 8 * PAGE as usize));
+            folder("data", &writer.directory(&files))
+        });
+        let target = mount.join(format!("target {folder_name}"));
+        let closed = target.join(folder_name);
+        fs::create_dir_all(&closed).unwrap();
+        names.iter().for_each(|name| fs::write(target.join(name), [9; 8 * PAGE as usize]).unwrap());
+        set(&closed, 0o500);
+        tmpfs::resize(&mount, tmpfs::used(&mount) + 7 * PAGE);
+        let ended = kopia_restore::restore(&root, &target, &Options::default());
+        assert!(matches!(ended, Err(Error::NoRoom { .. })), "{ended:?}");
+        assert_eq!(mode(&closed), 0o500);
+        // As if it had been killed instead.
+        set(&closed, 0o700);
+        tmpfs::resize(&mount, MUCH);
+        let outcome = kopia_restore::restore(&root, &target, &Options::default()).unwrap();
+        assert_eq!((outcome.files, outcome.problem_count), (3, 0), "{:?}", outcome.problems);
+        assert_eq!(mode(&closed), 0o500, "{folder_name}");
+    }
+}
+
 /// Stops as soon as one of these is a folder.
 struct Stopping([PathBuf; 2]);
 
