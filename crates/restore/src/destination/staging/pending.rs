@@ -13,7 +13,7 @@
 //! time: shards note the target side by side. What a directory gets is not noted: the options of the next run may
 //! be others. So a run without them notes as well which directories it opens up, and what it is about to change,
 //! before the first entry gets to its place: it needs no notes itself, but the next may. What changes before that
-//! gets its time back at once, as a note takes room
+//! gets its time back at once, or after some entries, as a note takes room
 //! ([`put_time_back`](crate::destination::metadata::put_time_back)): the target, when the staging directory is made
 //! in it, and directories that entries are moved into because room is short. Of a target that others may change
 //! meanwhile, as shards do, that takes no times, or that was opened up, there is a note.
