@@ -41,7 +41,6 @@ mod patterns;
 mod pieces;
 mod progress;
 mod restoring;
-mod rooms;
 mod schema;
 mod secrets;
 mod selecting;

@@ -1,4 +1,4 @@
-//! Which rooms of the command may import which, so that no circle closes: the table in `main.rs`, and the
+//! Which rooms of the command may import which, so that no circle closes: the table in `lib.rs`, and the
 //! mover's own.
 
 use std::fs;
@@ -25,14 +25,14 @@ fn files(source: &Path, room: &str) -> Vec<PathBuf> {
     let mut directories = vec![source.join(room)];
     while let Some(directory) = directories.pop() {
         for entry in fs::read_dir(directory).into_iter().flatten() {
-            let path = entry.unwrap().path();
+            let path = entry.expect("an entry of a room").path();
             if path.is_dir() { directories.push(path) } else { files.push(path) }
         }
     }
     files
 }
 
-/// Returns the rooms that a text names by `crate::`, but for those that `main.rs` is made of.
+/// Returns the rooms that a text names by `crate::`, but for those that `lib.rs` is made of.
 fn named(text: &str) -> impl Iterator<Item = String> {
     text.split("crate::").skip(1).filter_map(|rest| {
         let mut words =
