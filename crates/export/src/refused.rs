@@ -12,8 +12,8 @@ use crate::{Format, Options, Outcome, Problem, Root};
 /// Directories are read, no files; of a format that holds every path, nothing is.
 ///
 /// The outcome counts what is left out, as files, directories, symbolic links and bytes; each is one of its
-/// problems. What cannot be read is none of them. `is_lost` is asked, by its path in the archive, whether a file or
-/// link that is left out is known to have no bytes either: then it is a problem all the same, but not counted.
+/// problems. What cannot be read is none of them, nor is a file or link of which `is_lost` says, by its path in the
+/// archive, that it is known to have no bytes either.
 pub fn refused(root: &Root, options: &Options, mut is_lost: impl FnMut(&str) -> bool) -> Outcome {
     let (format, path, found) = (options.format, CurrentPath::default(), Outcome::default());
     let mut refused = Refused { root, format, path, is_lost: &mut is_lost, found };
@@ -42,17 +42,13 @@ impl Refused<'_> {
     fn look_at(&mut self, path: String, leaf: Option<&Entry>) {
         let Some(defect) = self.format.refusal(&path) else { return };
         match leaf.map(Entry::kind) {
-            Some(_) if (self.is_lost)(&path) => return self.add(path, defect),
+            Some(_) if (self.is_lost)(&path) => return,
             Some(EntryKind::Symlink) => self.found.symlinks += 1,
             Some(EntryKind::File) => self.found.files += 1,
             Some(EntryKind::Directory) | None => self.found.directories += 1,
         }
         let file = leaf.filter(|entry| entry.kind() == EntryKind::File);
         self.found.bytes = self.found.bytes.saturating_add(file.map_or(0, Entry::size));
-        self.add(path, defect);
-    }
-
-    fn add(&mut self, path: String, defect: Defect) {
         self.found.add(Problem { path, defect, lost: Vec::new() }, 0);
     }
 

@@ -59,19 +59,14 @@ impl Json<'_> {
     }
 }
 
-/// Finds what has no place in such an archive. Of a file or link that cannot be had either, an export says no more
-/// than that, so its other problem is taken out of the figures; they do not count it.
-fn refused(root: &Root, options: &Options, figures: &mut Figures) -> Outcome {
+/// Finds what has no place in such an archive, but for files and links that cannot be had either: of these an export
+/// says no more than that, and the figures do not count them.
+fn refused(root: &Root, options: &Options, figures: &Figures) -> Outcome {
     // What has no place beside another of its name is told of as well as that one.
-    let is_lost = |problem: &Problem| !matches!(problem.reason, Reason::Defect(Defect::Refused(_)));
-    let lost = figures.problems.iter().filter(|problem| is_lost(problem)).map(|problem| problem.path.clone());
-    let mut lost: HashSet<String> = lost.collect();
-    let mut both = HashSet::new();
-    let is_both = |path: &str| lost.take(path).is_some_and(|path| both.insert(path));
-    let refused = export::refused(root, options, is_both);
-    figures.problems.retain(|problem| !is_lost(problem) || !both.contains(&problem.path));
-    figures.problem_count -= both.len() as u64;
-    refused
+    let is_lost = |problem: &&Problem| !matches!(problem.reason, Reason::Defect(Defect::Refused(_)));
+    let mut lost: HashSet<&str> =
+        figures.problems.iter().filter(is_lost).map(|problem| &*problem.path).collect();
+    export::refused(root, options, |path| lost.remove(path))
 }
 
 /// Returns where a problem of what is planned below a root lies in the archive.
@@ -96,7 +91,7 @@ pub(super) fn run(
         for problem in &mut figures.problems {
             problem.path = path_of(root, &problem.path).into_owned();
         }
-        let refused = refused(root, options, &mut figures);
+        let refused = refused(root, options, &figures);
         json.add(root, &figures);
         json.refuse(&refused);
         if roots.len() == 1 {
