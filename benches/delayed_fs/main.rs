@@ -75,7 +75,7 @@ struct Args {
     /// Refuse what file systems of other systems do not take.
     #[arg(long, value_delimiter = ',', value_name = "KIND,…")]
     refuses: Vec<Refuses>,
-    /// End with standard input, and write the counts as JSON: how the comparison runs it.
+    /// End with standard input, and write the counts as JSON, as for each of its lines: how the comparison runs it.
     #[arg(long)]
     attached: bool,
 }

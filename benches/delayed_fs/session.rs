@@ -64,16 +64,15 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         session.map_err(|error| format!("{} cannot be mounted: {error}", args.mountpoint.display()))?;
     let unmounter = session.unmount_callable();
     let (sender, ends) = mpsc::channel();
-    watch(args.attached, &sender)?;
+    watch(args.attached.then(|| counters.clone()), &sender)?;
     thread::spawn(move || sender.send(End::Unmounted(session.run())));
     announce(args)?;
     wait(&ends, unmounter, &mountpoint)?;
 
-    let counts = counters.counts();
     if args.attached {
-        println!("{}", serde_json::to_string(&counts)?);
-        return Ok(());
+        return tell(&counters);
     }
+    let counts = counters.counts();
     let created = counts.of(Operation::Create);
     let files = if created > 0 { created } else { counts.of(Operation::Open) };
     print!("{}", counts.markdown(files));
@@ -108,8 +107,8 @@ fn allow_handles() {
     }
 }
 
-/// Tells when to end.
-fn watch(attached: bool, ends: &Sender<End>) -> Result<()> {
+/// Tells when to end. Of whom it is attached to each line asks for the counts so far.
+fn watch(attached: Option<Arc<Counters>>, ends: &Sender<End>) -> Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     let sender = ends.clone();
     thread::spawn(move || {
@@ -117,14 +116,23 @@ fn watch(attached: bool, ends: &Sender<End>) -> Result<()> {
             drop(sender.send(End::Asked));
         }
     });
-    if attached {
+    if let Some(counters) = attached {
         let sender = ends.clone();
         thread::spawn(move || {
-            drop(io::copy(&mut io::stdin(), &mut io::sink()));
+            for line in io::stdin().lines() {
+                if line.is_err() || tell(&counters).is_err() {
+                    break;
+                }
+            }
             drop(sender.send(End::Asked));
         });
     }
     Ok(())
+}
+
+/// Writes the counts so far as a line of JSON.
+fn tell(counters: &Counters) -> Result<()> {
+    Ok(writeln!(io::stdout(), "{}", serde_json::to_string(&counters.counts())?)?)
 }
 
 fn announce(args: &Args) -> io::Result<()> {

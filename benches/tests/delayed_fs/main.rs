@@ -11,7 +11,7 @@ use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Barrier;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use kopia_rs_benches::operations::{Counts, Operation};
 
@@ -64,6 +64,23 @@ impl Mounted {
     fn is_mounted(&self) -> bool {
         let device = |path: &Path| fs::metadata(path).unwrap().dev();
         device(&self.point()) != device(self.place.path())
+    }
+
+    /// Waits until so many requests of a kind were counted. Some are sent by the kernel when it gets to it, and
+    /// never once it is unmounted.
+    fn wait_for(&mut self, kind: Operation, count: u64) {
+        let start = Instant::now();
+        loop {
+            self.input.as_mut().unwrap().write_all(b"\n").unwrap();
+            let mut line = String::new();
+            self.output.read_line(&mut line).unwrap();
+            let counts: Counts = serde_json::from_str(&line).unwrap();
+            if counts.of(kind) >= count {
+                return;
+            }
+            assert!(start.elapsed() < Duration::from_secs(60), "{kind} of {counts:?}");
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Ends it, and returns what it printed.
@@ -212,13 +229,14 @@ fn files_are_changed_renamed_linked_and_used_after_they_were_deleted() {
 
 #[test]
 fn requests_are_counted_by_kind() {
-    let Some(mounted) = Mounted::start(&["--attached", "--delay-ms", "1", "--max-write", "128"]) else {
+    let Some(mut mounted) = Mounted::start(&["--attached", "--delay-ms", "1", "--max-write", "128"]) else {
         return;
     };
     let mut file = File::create_new(mounted.point().join("a")).unwrap();
     file.write_all(&vec![1; 300 << 10]).unwrap();
     file.set_permissions(Permissions::from_mode(0o600)).unwrap();
     drop(file);
+    mounted.wait_for(Operation::Release, 1);
     let counts = mounted.counts();
     for (kind, count) in [
         (Operation::Lookup, 1),
