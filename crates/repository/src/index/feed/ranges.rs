@@ -69,12 +69,13 @@ mod tests {
         let store = MemoryStore::new();
         store.insert("xn0_1".parse().unwrap(), bytes.clone());
         let listed = store.list("x").unwrap().remove(0);
-        (DelayedStore::new(store, Duration::from_millis(100)), listed, bytes)
+        (DelayedStore::new(store, Duration::from_millis(5)), listed, bytes)
     }
 
     #[test]
     fn a_long_blob_comes_in_ranges_at_once() {
         let (store, listed, bytes) = store((17 << 20) + 3);
+        store.gather("x", 5);
         assert!(read(&store, &listed).unwrap() == bytes);
         assert_eq!((store.traffic().requests, store.traffic().rounds), (5, 1), "{:?}", store.traffic());
         // One that is as long only as the listing says is read as it is.
