@@ -4,7 +4,7 @@ mod trickle;
 
 use std::io::Read;
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Barrier, Mutex};
 use std::time::Instant;
 
 use kopia_connection::{Environment, Limits};
@@ -20,16 +20,25 @@ struct Plain;
 
 impl Service for Plain {}
 
+/// Waits for an answer as long as a machine that has no time may take: a request is made again only where a
+/// test wants it.
 fn options() -> Options {
     let patience = Patience {
         connect: Duration::from_secs(2),
-        silence: Duration::from_millis(300),
+        silence: Duration::from_secs(60),
         pause: Duration::from_millis(2),
         dead: Duration::from_millis(200),
         total: Duration::from_secs(20),
         tries: 10,
     };
     Options { patience, ..Options::default() }
+}
+
+/// Waits for no answer that takes a while.
+fn impatient() -> Options {
+    let mut options = options();
+    options.patience.silence = Duration::from_millis(300);
+    options
 }
 
 fn client_of(server: &HttpServer, options: &Options) -> Client {
@@ -220,10 +229,12 @@ fn a_storm_of_503_is_survived_and_told() {
 #[test]
 fn a_busy_server_is_asked_for_less_at_once() {
     let (now, most) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
-    let seen = Arc::clone(&most);
+    let (seen, all) = (Arc::clone(&most), Barrier::new(16));
     let (server, client) = start(move |asked| {
         if asked.number < 16 {
-            return Response::new(503, "").after(Duration::from_millis(50));
+            // None is refused before all are there.
+            all.wait();
+            return Response::new(503, "");
         }
         seen.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
         std::thread::sleep(Duration::from_millis(50));
@@ -255,10 +266,12 @@ fn a_dead_host_is_told_soon_and_in_words() {
 
 #[test]
 fn silence_and_a_trickle_both_count_as_broken() {
-    let (_server, client) = start(|_| Response::new(200, "late").after(Duration::from_millis(800)));
+    let server = HttpServer::start(|_| Response::new(200, "late").after(Duration::from_millis(800)));
+    let client = client_of(&server, &impatient());
     assert!(matches!(failed(client.call(&Plain, &Request::get("/"))), Failure::TimedOut { .. }));
-    let (_server, client) =
-        start(|asked| Response::file(asked, &bytes(10_000)).slowly(Duration::from_millis(10)));
+    let server =
+        HttpServer::start(|asked| Response::file(asked, &bytes(10_000)).slowly(Duration::from_millis(10)));
+    let client = client_of(&server, &impatient());
     assert!(matches!(failed(range(&client, 0, 10_000)), Failure::TimedOut { .. }));
 }
 

@@ -281,7 +281,11 @@ fn more_than_was_expected_is_held_back_until_it_is_read() {
         counted.fetch_add(1, Ordering::SeqCst);
         vec![answer(asked.id, CONTENT, &Message::new().bytes(1, &large))]
     });
-    let (server, wanted) = (connect(&fake), wanted(40));
+    // 320 MiB take a while, and are not to be asked for again: no pong gets past them.
+    let (silence, total) = (Duration::from_secs(60), Duration::from_secs(60));
+    let patience = Patience { silence, total, ..patience() };
+    let options = Options { patience, ..Options::default() };
+    let (server, wanted) = (open_with(fake.address, fingerprint(), options).unwrap(), wanted(40));
     let mut read = 0;
     server.contents(&wanted, &mut |_, plain| {
         assert_eq!(plain.unwrap().len(), 8 << 20);

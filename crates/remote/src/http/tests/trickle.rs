@@ -29,7 +29,7 @@ fn client(secure: bool, say: impl Fn(TcpStream) -> std::io::Result<()> + Send + 
             std::thread::spawn(move || drop(say(stream)));
         }
     });
-    let mut options = options();
+    let mut options = impatient();
     options.patience.tries = 2;
     let network = Network::new(&options, &Limits::default());
     network.client(Origin::new(secure, &address).unwrap(), &Trust::Nothing, "a test server").unwrap()
