@@ -171,7 +171,7 @@ impl Interrupt {
             thread::sleep(patience);
         }
         let line = if restore_terminal() { "\n" } else { "" };
-        self.conclude(signal, unfinished, line, longest.saturating_sub(start.elapsed()));
+        self.conclude(signal, unfinished, line, rest(longest, start.elapsed()));
         std::process::exit(i32::from(status(signal)));
     }
 
@@ -207,6 +207,12 @@ impl Interrupt {
         }
         let _ = wait.recv_timeout(most);
     }
+}
+
+/// Returns how long last words and last work may take. A machine that has no time may wake this process late,
+/// and they are to be told and done all the same.
+fn rest(longest: Duration, elapsed: Duration) -> Duration {
+    longest.saturating_sub(elapsed).max(LONGEST.saturating_sub(PATIENCE))
 }
 
 /// The exit status that stands for a signal.
@@ -272,6 +278,16 @@ mod tests {
         interrupt.do_at_the_end(work);
         interrupt.conclude(SIGTERM, "", "", Duration::from_secs(600));
         assert_eq!(ended.load(Ordering::Relaxed), 2 * SIGTERM);
+    }
+
+    #[test]
+    fn whoever_wakes_late_has_time_for_last_words() {
+        let least = LONGEST - PATIENCE;
+        assert_eq!(rest(LONGEST, Duration::ZERO), LONGEST);
+        assert_eq!(rest(LONGEST, PATIENCE), least);
+        assert_eq!(rest(LONGEST, LONGEST * 2), least);
+        let patient = LONGEST + Duration::from_secs(10);
+        assert_eq!(rest(patient, PATIENCE), patient - PATIENCE);
     }
 
     /// Both sides must agree which of them came first: a command that goes on has its time to stop.
