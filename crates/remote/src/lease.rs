@@ -115,19 +115,24 @@ mod tests {
                 Ok(Lease::new(calls.get(), Some(Duration::from_millis(length))))
             })
         };
-        assert_eq!([get(40), get(40)], [Ok(1), Ok(1)]);
-        std::thread::sleep(Duration::from_millis(25));
-        assert_eq!([get(1_000_000_000_000_000), get(0)], [Ok(2), Ok(2)], "half of a short time is over");
+        assert_eq!([get(3_600_000), get(0)], [Ok(1), Ok(1)]);
+        renewed.lock().as_mut().unwrap().renew = Instant::now();
+        assert_eq!([get(1_000_000_000_000_000), get(0)], [Ok(2), Ok(2)]);
+        let short = Lease::new((), Some(Duration::from_millis(40)));
+        let parts = (short.renew - short.got, short.end - short.got);
+        assert_eq!(parts, (Duration::from_millis(20), Duration::from_millis(40)), "half of a short time");
     }
 
     #[test]
     fn what_is_still_good_is_used_if_there_is_no_other() {
         let renewed = Renewed::default();
         assert_eq!(renewed.get(|| Err(refused())), Err::<u8, _>(refused()));
-        renewed.get(|| Ok(Lease::new(1, Some(Duration::from_millis(60))))).unwrap();
-        std::thread::sleep(Duration::from_millis(40));
+        let now = Instant::now();
+        let near_its_end = Lease { renew: now, ..Lease::new(1, None) };
+        *renewed.lock() = Some(near_its_end);
         assert_eq!(renewed.get(|| Err(refused())), Ok(1));
-        std::thread::sleep(Duration::from_millis(30));
+        let over = Lease { renew: now, end: now, ..Lease::new(1, None) };
+        *renewed.lock() = Some(over);
         assert_eq!(renewed.get(|| Err(refused())), Err(refused()));
         let old = Lease { got: Instant::now() - JUST_NOW, ..Lease::new(1, None) };
         *renewed.lock() = Some(old);
@@ -138,7 +143,12 @@ mod tests {
     #[test]
     fn threads_that_are_refused_at_once_get_one_new_one() {
         let (renewed, calls) = (Renewed::default(), std::sync::atomic::AtomicU8::new(0));
-        let issue = || Ok(Lease::new(calls.fetch_add(1, std::sync::atomic::Ordering::SeqCst), None));
+        // It stays one that was just got, however late the last thread comes.
+        let got = Instant::now() + UNSAID;
+        let issue = || {
+            let number = calls.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            Ok(Lease { got, ..Lease::new(number, None) })
+        };
         std::thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| renewed.renew(issue));

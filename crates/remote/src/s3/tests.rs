@@ -1,7 +1,7 @@
 //! The store against a server that does as it is told: what real ones do too rarely to wait for.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Barrier, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use kopia_connection::storage::S3Role;
@@ -169,8 +169,10 @@ fn a_wrong_clock_is_corrected_once_by_the_servers() {
     let ahead = Duration::from_secs(7200);
     let server = HttpServer::start(move |asked| {
         let now = jiff::Timestamp::try_from(SystemTime::now() + ahead).unwrap();
-        let stamp = asked.header("x-amz-date").unwrap().to_string();
-        let right = stamp.get(..11) == Some(&now.strftime("%Y%m%dT%H").to_string());
+        let stamp = asked.header("x-amz-date").unwrap();
+        // What was right a moment ago may be of the hour before.
+        let mut times = [now, now - jiff::SignedDuration::from_mins(5)].into_iter();
+        let right = times.any(|time| stamp.starts_with(&time.strftime("%Y%m%dT%H").to_string()));
         let answer =
             if right { Response::file(asked, b"bytes") } else { error(403, "RequestTimeTooSkewed", "") };
         answer.header("date", &now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string())
@@ -195,16 +197,19 @@ fn a_wrong_clock_is_corrected_once_by_the_servers() {
 
 #[test]
 fn sixteen_reads_are_in_flight() {
-    let server = HttpServer::start(|asked| Response::file(asked, b"bytes").after(Duration::from_millis(100)));
+    let all = Barrier::new(16);
+    let server = HttpServer::start(move |asked| {
+        // None is answered before all are there.
+        all.wait();
+        Response::file(asked, b"bytes")
+    });
     let store = open_at(&server);
-    let started = Instant::now();
     std::thread::scope(|scope| {
         for _ in 0..16 {
             scope.spawn(|| (0..2).for_each(|_| assert_eq!(store.read(&id("p1")).unwrap(), b"bytes")));
         }
     });
     assert_eq!((server.most_in_flight(), server.connections()), (16, 16));
-    assert!(started.elapsed() < Duration::from_millis(1500), "{:?}", started.elapsed());
 }
 
 #[test]

@@ -127,7 +127,7 @@ fn what_opening_and_reading_cost() {
     for number in 0..64 {
         dav = dav.with(&format!("q/{number:03x}/11fa000288c4db0b21c580277169b.f"), "1");
     }
-    let server = Dav { delay: std::time::Duration::from_millis(5), ..dav }.start();
+    let server = Dav { delay: std::time::Duration::from_millis(50), ..dav }.start();
     let store = opened(&place(format!("http://{}", server.address()))).unwrap();
     assert_eq!(server.requests().len(), 1, "opening reads the layout alone");
     assert_eq!(&*store.read_range(&pack, 6, 4, Vec::new()).unwrap(), b"pack");

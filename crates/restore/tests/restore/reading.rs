@@ -136,7 +136,7 @@ fn one_worker() -> Options {
 #[test]
 fn where_reads_take_long_many_are_under_way_for_one_worker() {
     let place = Place::new();
-    let store = FaultyStore::new(blobs()).delay(Duration::from_millis(5));
+    let store = FaultyStore::new(blobs()).delay(Duration::from_millis(100));
     let store = Arc::new(Distant::new(store));
     let root = open(store.clone());
     store.reads.take_most();
