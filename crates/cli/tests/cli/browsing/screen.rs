@@ -102,10 +102,12 @@ impl Session {
     pub(super) fn end(mut self) -> (Option<i32>, String) {
         let status = self.child.wait().expect("it ends");
         assert_eq!(self.terminal.settings(), self.settings);
-        while let Ok(bytes) = self.bytes.recv_timeout(Duration::from_millis(200)) {
+        // Once nobody can write to it any more, its reader ends with the last of it.
+        drop(self.terminal);
+        while let Ok(bytes) = self.bytes.recv_timeout(PATIENCE) {
             self.written.extend(bytes);
         }
-        let written = self.written();
+        let written = String::from_utf8_lossy(&self.written).into_owned();
         let at = |text: &str| written.rfind(text);
         assert!(at("\u{1b}[?1049l") > at("\u{1b}[?1049h"), "it is on the other screen: {written:?}");
         assert!(at("\u{1b}[?25h") > at("\u{1b}[?25l"), "the cursor is hidden: {written:?}");
