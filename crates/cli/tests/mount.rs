@@ -336,10 +336,10 @@ fn whoever_unmounts_it_ends_it() {
 #[test]
 fn it_unmounts_when_idle_but_not_while_a_file_is_open() {
     let case = golden::case("sources");
-    let arguments = ["c3bc", "--idle", "1s"];
+    let arguments = ["c3bc", "--idle", "5s"];
     let Some(mounted) = Mounted::start(&case.repository, &case.password, &arguments) else { return };
     let open = File::open(mounted.path("hello.txt")).unwrap();
-    thread::sleep(Duration::from_millis(2500));
+    thread::sleep(Duration::from_millis(7500));
     assert!(mounted.is_mounted());
     drop(open);
     let (code, said) = mounted.ended();

@@ -388,9 +388,21 @@ fn limits_of_a_connected_bucket_are_kept() {
     // Whatever is asked for at once comes one after the other.
     restore(json!({"concurrentReads": 1}));
     assert_eq!(server.most_in_flight(), 1);
-    restore(json!({"concurrentReads": 2}));
+    // On a machine that has no time, what is asked for at once may come one after the other as well.
+    for _ in 0..8 {
+        restore(json!({"concurrentReads": 2}));
+        if server.most_in_flight() > 1 {
+            break;
+        }
+    }
     assert_eq!(server.most_in_flight(), 2);
-    let (_, lists, reads) = restore(json!({}));
+    let (mut lists, mut reads) = (0.0, 0.0);
+    for _ in 0..8 {
+        (_, lists, reads) = restore(json!({}));
+        if server.most_in_flight() > 2 {
+            break;
+        }
+    }
     assert!(server.most_in_flight() > 2 && lists >= 2.0 && reads >= 3.0, "{lists} lists, {reads} reads");
     let (took, _, reads) = restore(json!({"readsPerSecond": 5}));
     assert!(took.as_secs_f64() > (reads - 1.0) / 5.0, "{reads} reads in {took:?}");

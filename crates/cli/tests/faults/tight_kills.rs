@@ -47,10 +47,15 @@ fn a_disk_that_is_nearly_full() {
     let place = Place::new();
     let (old, new) = (place.fresh(OLD), place.fresh(NEW));
     let target = mount.join("target");
-    // How much a fresh tree takes, and how long it takes.
-    let (before, length) = (tmpfs::used(&mount), Instant::now());
-    run(&mut place.restore(NEW, &target, ""));
-    let (whole, length) = (tmpfs::used(&mount) - before, length.elapsed());
+    // How much a fresh tree takes, and how long it takes on a machine that has time for it.
+    let (before, mut length) = (tmpfs::used(&mount), Duration::MAX);
+    for _ in 0..3 {
+        fill(&place, &target, &WAYS[0]);
+        let start = Instant::now();
+        run(&mut place.restore(NEW, &target, ""));
+        length = length.min(start.elapsed());
+    }
+    let whole = tmpfs::used(&mount) - before;
     let mut numbers = Random::new(12);
     let (mut killed, mut full) = (0, 0);
     for round in 0..rounds {
