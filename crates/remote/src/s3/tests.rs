@@ -203,7 +203,9 @@ fn sixteen_reads_are_in_flight() {
         all.wait();
         Response::file(asked, b"bytes")
     });
-    let store = open_at(&server);
+    let mut patient = options(&[]);
+    patient.patience.silence = Duration::from_secs(60);
+    let store = open(&place(&server), &Limits::default(), &patient).unwrap();
     std::thread::scope(|scope| {
         for _ in 0..16 {
             scope.spawn(|| (0..2).for_each(|_| assert_eq!(store.read(&id("p1")).unwrap(), b"bytes")));
