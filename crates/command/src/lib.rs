@@ -12,7 +12,7 @@
 //! | `mover` | VolSync's restore Job, in rooms of its own | all above but `commands` |
 //! | `kopia` | kopia's words for tools, in rooms of its own | all above but `mover` |
 //!
-//! Each command returns an [`Exit`](error::Exit) or a [`Failure`](error::Failure); exit codes are decided
+//! Each command returns an `Exit` or a `Failure` of `error`; exit codes are decided
 //! here and nowhere else.
 //!
 //! It is a crate of its own as it is built for size. The command is not: the last step of a build optimises all
