@@ -73,19 +73,20 @@ pub(crate) struct Parts {
 impl Parts {
     /// Returns what stands for what is taken of a directory, the same wherever it lies; nothing if names put entries
     /// into it.
-    pub(crate) fn of<D>(&mut self, directory: &Walked<D>) -> Option<Part> {
+    fn of<D>(&mut self, directory: &Walked<D>) -> Option<Part> {
         let object = directory.trail.object().filter(|_| directory.is_whole)?;
         Some((object, self.states.number(&directory.scope)))
     }
 
-    /// Returns whether a part was visited.
-    pub(crate) fn has(&self, part: &Part) -> bool {
-        self.visited.contains(part)
+    /// Returns what stands for a directory, if that was visited.
+    pub(crate) fn visited<D>(&mut self, directory: &Walked<D>) -> Option<Part> {
+        self.of(directory).filter(|part| self.visited.contains(part))
     }
 
-    /// Adds a part that is visited, and returns whether it was not before.
-    pub(crate) fn add(&mut self, part: Part) -> bool {
-        self.visited.insert(part)
+    /// Adds a directory that is visited. Returns what stands for it, and whether that is new.
+    pub(crate) fn add<D>(&mut self, directory: &Walked<D>) -> Option<(Part, bool)> {
+        let part = self.of(directory)?;
+        Some((part, self.visited.insert(part)))
     }
 }
 

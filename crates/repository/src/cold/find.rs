@@ -110,17 +110,6 @@ impl Repository {
         Ok(self.indexes()?.packs().get(number).cloned())
     }
 
-    /// Finds all packs that contents need and that have to be fetched from an archive.
-    ///
-    /// Which contents that are marked deleted some snapshot needs all the same, it does not know:
-    /// [`Self::cold_to_verify`] does.
-    ///
-    /// # Errors
-    /// [`Error::Storage`](crate::Error::Storage).
-    pub fn cold_of_all(&self) -> Result<ColdBlobs> {
-        self.cold_holding(Step::Files, &[], None)
-    }
-
     /// Finds the packs of snapshots, directories and lists that have to be fetched from an archive.
     ///
     /// Which of them one snapshot needs stands in themselves, so all are found that hold such contents: in

@@ -87,7 +87,7 @@ fn directories_and_files_are_found_apart() {
         let some = repository.cold_among(&[0, 2, 2_000_000], listed).unwrap();
         assert_eq!((some.step(), some.blobs().len()), (Step::Files, 2), "{some:?}");
     }
-    let all = repository.cold_of_all().unwrap();
+    let all = repository.cold_holding(Step::Files, &[], None).unwrap();
     assert_eq!(all.blobs().len(), counting.list("p").unwrap().len() + listed.len());
 }
 
@@ -96,7 +96,7 @@ fn a_refusal_hinders_nothing_else() {
     let (store, counting) = written(5);
     store.archive("p").unwrap();
     let repository = open(&store).unwrap();
-    let mut cold = repository.cold_of_all().unwrap();
+    let mut cold = repository.cold_holding(Step::Files, &[], None).unwrap();
     store.refuse(&counting.list("p").unwrap()[2].id);
     cold.thaw(&store, ThawSpeed::Bulk, 1).unwrap_err();
     assert_eq!((cold.blobs().len(), cold.thawing(), store.asked().len()), (5, 4, 4));
@@ -125,7 +125,7 @@ fn a_store_without_an_archive_is_asked_for_nothing() {
     let repository = Repository::open(counting.clone(), &Password::from(PASSWORD)).unwrap();
     counting.take();
     assert!(repository.cold_packs().unwrap().is_empty());
-    assert!(repository.cold_of_all().unwrap().is_empty());
+    assert!(repository.cold_holding(Step::Files, &[], None).unwrap().is_empty());
     assert!(repository.cold_metadata(&[]).unwrap().is_empty());
     assert!(repository.cold_among(&[0], None).unwrap().is_empty());
     assert!(ColdBlobs::to_open(&counting).unwrap().is_empty());

@@ -258,19 +258,9 @@ fn read_whole(pieces: Extents, object: ObjectId) -> Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use kopia_testkit::writer::RepositoryWriter;
-    use serde_json::json;
 
     use super::*;
-    use crate::testing::open;
-
-    /// Writes a list of pieces of so many bytes each, and returns the object that it makes.
-    fn list(writer: &mut RepositoryWriter, pieces: &[&str], length: usize) -> String {
-        let piece =
-            |(number, object): (usize, &&str)| json!({"s": number * length, "l": length, "o": object});
-        let pieces: Vec<_> = pieces.iter().enumerate().map(piece).collect();
-        let list = json!({"stream": "kopia:indirect", "entries": pieces});
-        format!("I{}", writer.object(Some('x'), list.to_string().as_bytes()))
-    }
+    use crate::testing::{list, open};
 
     /// Each level by itself would be within its bounds, and all of them take memory at once.
     #[test]
@@ -278,9 +268,9 @@ mod tests {
         let mut writer = RepositoryWriter::new();
         let bytes = writer.file(b"12345");
         // Three pieces on each of three levels, of which the first is always the longest way down.
-        let lowest = list(&mut writer, &[&*bytes; 3], 5);
-        let middle = list(&mut writer, &[&*lowest; 3], 15);
-        let object: ObjectId = list(&mut writer, &[&*middle; 3], 45).parse().unwrap();
+        let lowest = list(&mut writer, &[(5, &*bytes); 3]);
+        let middle = list(&mut writer, &[(15, &*lowest); 3]);
+        let object: ObjectId = list(&mut writer, &[(45, &*middle); 3]).parse().unwrap();
         let repository = open(writer);
         let walk = |most| {
             let place = Place { most, ..Place::TOP };
@@ -300,15 +290,12 @@ mod tests {
     #[test]
     fn pieces_that_are_walked_take_no_memory() {
         let mut writer = RepositoryWriter::new();
-        let mut entries = Vec::new();
         let mut object = writer.file(b"12345");
         let byte = writer.file(b"1");
         for level in 0..5 {
-            entries.clear();
-            entries.extend((0..50).map(|start| json!({"s": start, "l": 1, "o": byte})));
-            entries.push(json!({"s": 50, "l": 5 + level * 50, "o": object}));
-            let list = json!({"stream": "kopia:indirect", "entries": entries});
-            object = format!("I{}", writer.object(Some('x'), list.to_string().as_bytes()));
+            let mut pieces = vec![(1, &*byte); 50];
+            pieces.push((5 + level * 50, &*object));
+            object = list(&mut writer, &pieces);
         }
         let repository = open(writer);
         let mut extents = Extents::new(&repository, object.parse().unwrap());

@@ -32,7 +32,7 @@ pub(crate) struct Lists {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Followed {
     /// How many bytes it has, as its list or the index says; 0 where only its compressed bytes tell.
-    pub(crate) length: u64,
+    length: u64,
     /// How many bytes of lists a walk of it reads.
     list_bytes: u64,
     /// How many pieces it keeps at once.

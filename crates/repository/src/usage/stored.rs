@@ -257,15 +257,12 @@ impl<F: FnMut(ContentId, &ContentLocation, bool)> Visitor for Gather<'_, F> {
     type Directory = ();
 
     fn is_known(&mut self, directory: &Walked<()>) -> bool {
-        let Some(parts) = &mut self.parts else { return false };
-        parts.of(directory).is_some_and(|part| parts.has(&part))
+        self.parts.as_mut().is_some_and(|parts| parts.visited(directory).is_some())
     }
 
     fn enter(&mut self, directory: &mut Walked<()>) -> ControlFlow<()> {
-        if let Some(parts) = &mut self.parts
-            && let Some(part) = parts.of(directory)
-        {
-            parts.add(part);
+        if let Some(parts) = &mut self.parts {
+            parts.add(directory);
         }
         ControlFlow::Continue(())
     }

@@ -126,8 +126,7 @@ impl Visitor for Search<'_> {
     type Directory = ();
 
     fn is_known(&mut self, directory: &Walked<()>) -> bool {
-        let part = self.parts.of(directory);
-        let Some(part) = part.filter(|part| self.parts.has(part)) else { return false };
+        let Some(part) = self.parts.visited(directory) else { return false };
         self.close(directory.trail.depth());
         let Some(count) = self.affected.get(&part).map(|affected| affected.count) else { return true };
         if !self.is_done(&part) {
@@ -149,8 +148,9 @@ impl Visitor for Search<'_> {
         self.path.enter(&directory.trail);
         let object = directory.trail.object();
         self.is_suspect = !directory.is_whole || object.is_some_and(|object| self.suspects.contains(&object));
-        let part = self.parts.of(directory);
-        self.is_again = part.is_some_and(|part| !self.parts.add(part));
+        let added = self.parts.add(directory);
+        self.is_again = added.is_some_and(|(_, is_new)| !is_new);
+        let part = added.map(|(part, _)| part);
         self.count_again(|again| again.searched += 1, part);
         let name = directory.trail.name().into();
         self.open.push(Open { part, name, count: 0, any_told: false, example: None });
@@ -321,17 +321,14 @@ impl<'a> Search<'a> {
         while self.open.len() > depth {
             let Some(Open { part, name, count, any_told, example }) = self.open.pop() else { break };
             self.count(count, any_told);
-            let example = if let Some(part) = part.filter(|_| count > 0) {
+            if let Some(part) = part.filter(|_| count > 0) {
                 let affected = self.affected.entry(part).or_default();
                 affected.count = count;
                 affected.is_done = !any_told;
                 affected.example = affected.example.take().or(example);
-                Some(Example::of_directory(&name, part))
-            } else {
-                example.map(|example| example.within(&name))
-            };
-            if let Some(example) = example {
-                self.exemplify(|| example);
+                self.exemplify(|| Example::of_directory(&name, part));
+            } else if let Some(example) = example {
+                self.exemplify(|| example.within(&name));
             }
         }
     }

@@ -187,16 +187,14 @@ pub(super) fn choose(
 
 /// Returns whether any content is marked deleted; with packs, any in one of these.
 pub(super) fn any_marked(repository: &Repository, listed: &Listed, packs: Option<&ColdPacks>) -> bool {
-    let contents = repository.contents();
-    let counts = |group| match packs {
-        Some(packs) => contents.pack_of_group(group).is_some_and(|id| packs.has(&id)),
-        None => true,
-    };
-    let groups = u32::try_from(contents.groups()).unwrap_or(u32::MAX);
-    let counts: Vec<bool> = (0..groups).map(counts).collect();
-    let mut any = false;
-    listed.for_each(|_, location| any |= location.is_deleted() && counts[location.group() as usize]);
-    any
+    let mut groups = HashSet::new();
+    listed.for_each(|_, location| {
+        if location.is_deleted() {
+            groups.insert(location.group());
+        }
+    });
+    let pack_of = |group| repository.contents().pack_of_group(group);
+    groups.into_iter().any(|group| packs.is_none_or(|packs| pack_of(group).is_some_and(|id| packs.has(&id))))
 }
 
 /// Returns in which turn packs are read, if all contents are to be.

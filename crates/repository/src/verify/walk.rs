@@ -255,15 +255,12 @@ impl Visitor for Survey<'_> {
     type Directory = Above;
 
     fn is_known(&mut self, directory: &Walked<Above>) -> bool {
-        let Some(parts) = &mut self.parts else { return false };
-        parts.of(directory).is_some_and(|part| parts.has(&part))
+        self.parts.as_mut().is_some_and(|parts| parts.visited(directory).is_some())
     }
 
     fn enter(&mut self, directory: &mut Walked<Above>) -> ControlFlow<()> {
-        if let Some(parts) = &mut self.parts
-            && let Some(part) = parts.of(directory)
-        {
-            parts.add(part);
+        if let Some(parts) = &mut self.parts {
+            parts.add(directory);
         }
         self.width = directory.attached.get();
         self.above = Above::default();
