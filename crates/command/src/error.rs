@@ -34,10 +34,11 @@ impl Exit {
     /// Ends a command of which the output was written, or not: that its reader left does not undo what was
     /// found before.
     pub(crate) fn after(self, written: io::Result<()>) -> Result<Self, Failure> {
-        match written.map_err(Failure::output) {
-            Err(failure) if self == Self::Partial => failure.unless_reader_left().map(|()| self),
-            written => written.map(|()| self),
-        }
+        let written = match self {
+            Self::Partial => Failure::unless_shown(written),
+            Self::Complete => written.map_err(Failure::output),
+        };
+        written.map(|()| self)
     }
 }
 
@@ -254,15 +255,13 @@ impl Failure {
         self.kind == Kind::Later
     }
 
-    /// Drops a failure of standard output that is the reader's choice: how the command ended is then told by
-    /// what it found.
-    fn unless_reader_left(self) -> Result<(), Self> {
-        if self.kind == Kind::BrokenPipe { Ok(()) } else { Err(self) }
-    }
-
-    /// Fails if standard output could not be written, unless its reader left.
+    /// Fails if standard output could not be written, unless its reader left: that is the reader's choice, and how
+    /// the command ended is then told by what it found.
     pub(crate) fn unless_shown(written: io::Result<()>) -> Result<(), Self> {
-        written.map_err(Self::output).or_else(Self::unless_reader_left)
+        match written.map_err(Self::output) {
+            Err(failure) if failure.kind == Kind::BrokenPipe => Ok(()),
+            written => written,
+        }
     }
 
     /// Returns the exit status. A reader that has closed standard output (EPIPE) wants no more: that is no

@@ -40,23 +40,6 @@ pub(crate) fn restore(store: impl BlobStore) {
     assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
-/// How often a restore is tried whose token expires.
-const ATTEMPTS: usize = 8;
-
-/// Has restores run, each of which returns how many tokens it got, until one got as many as it should; returns
-/// how many the last one got. On a machine that has no time, a thread may hear that the old token is refused
-/// only when the new one is no longer just got, and gets another.
-pub(crate) fn until_issued(expected: usize, mut restore: impl FnMut() -> usize) -> usize {
-    let mut issued = restore();
-    for _ in 1..ATTEMPTS {
-        if issued == expected {
-            break;
-        }
-        issued = restore();
-    }
-    issued
-}
-
 /// Tokens `t1`, `t2`, … The first is good for so many requests, and only while there is no other; all others are
 /// good.
 pub(crate) struct Tokens {

@@ -176,11 +176,8 @@ fn what_is_there_counts_before_what_was_deleted() {
     let mut writer = RepositoryWriter::new();
     add(&mut writer, "u@h:/a", "b");
     let deleted = add(&mut writer, "u@h:/a/b", "f");
-    let (blobs, mut living) = writer.finish_live();
-    let store: MemoryStore = blobs.into_iter().map(|(name, bytes)| (name.parse().unwrap(), bytes)).collect();
-    for (name, bytes) in living.delete_snapshot(&deleted).added {
-        store.insert(name.parse().unwrap(), bytes);
-    }
+    let blobs = writer.finish_changed(|living| living.delete_snapshot(&deleted)).into_iter();
+    let store: MemoryStore = blobs.map(|(name, bytes)| (name.parse().unwrap(), bytes)).collect();
     let mut options = OpenOptions::default();
     options.deleted = true;
     let repository = Repository::open_with(store, &Password::from(PASSWORD), &options).unwrap();

@@ -17,6 +17,7 @@
 //! * [`tmpfs`]: a small file system in memory, for disks that fill up;
 //! * [`loop_device`]: block devices;
 //! * [`facilities`]: what a system may lack, so that tests are left out;
+//! * [`attempts`]: what is tried again, as a busy machine may do it late;
 //! * [`program`]: programs that a test makes and runs;
 //! * [`servers`]: real servers of stores, started for one test; [`http_server`], which does as a test says, and
 //!   [`tcp_proxy`], by which connections break;
@@ -38,6 +39,7 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
+pub mod attempts;
 pub mod damage;
 pub mod facilities;
 pub mod faults;

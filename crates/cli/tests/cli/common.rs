@@ -2,10 +2,12 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use kopia_testkit::golden;
 use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::terminal::Terminal;
@@ -197,4 +199,18 @@ pub(crate) fn names(folder: &Path) -> Vec<String> {
     let mut names: Vec<_> = entries.map(|entry| name(entry).into_string().expect("UTF-8")).collect();
     names.sort();
     names
+}
+
+/// Signals a command once it has begun, unless it is over by then; returns how it ended.
+pub(crate) fn signalled(mut child: Child, signal: Signal, begun: impl Fn() -> bool) -> Output {
+    let start = Instant::now();
+    while !begun() && child.try_wait().expect("a child").is_none() {
+        assert!(start.elapsed() < Duration::from_secs(60), "it does not begin");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    // One that was waited for has no id any more.
+    if child.try_wait().expect("a child").is_none() {
+        kill_process(Pid::from_child(&child), signal).expect("it is there");
+    }
+    child.wait_with_output().expect("it ends")
 }

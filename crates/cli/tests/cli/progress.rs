@@ -10,7 +10,7 @@ use kopia_testkit::golden;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::common::{KopiaRs, Place};
+use crate::common::{KopiaRs, Place, signalled};
 use crate::terminal::Terminal;
 
 /// A restore of 4.3 MB that takes some seconds.
@@ -143,15 +143,9 @@ fn stops_by_itself(place: &Place, target: &Path) -> bool {
     // The longest read takes half a second: one that takes longer than a restore may to stop would not be waited
     // for.
     let mut restore = limited(place, &[], "4M");
-    let mut child = restore.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let child = restore.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     // A signal that comes very early leaves nothing.
-    while !has_staged(target) && child.try_wait().unwrap().is_none() {
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    if child.try_wait().unwrap().is_none() {
-        kill_process(Pid::from_child(&child), Signal::INT).unwrap();
-    }
-    let ended = child.wait_with_output().unwrap();
+    let ended = signalled(child, Signal::INT, || has_staged(target));
     let said = String::from_utf8(ended.stderr).unwrap();
     if ended.status.success() {
         return false;

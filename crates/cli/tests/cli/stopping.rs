@@ -2,13 +2,12 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use kopia_testkit::writer::PASSWORD;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::json;
 
-use crate::common::{Place, names, written};
+use crate::common::{Place, names, signalled, written};
 
 /// A snapshot that takes a while: 300 folders of 200 files.
 fn repository(place: &Place) -> std::path::PathBuf {
@@ -59,7 +58,7 @@ fn a_signal_leaves_nothing_but_the_unfinished_folder() {
 
 /// Signals a restore that has begun; returns whether it was stopped in the middle, and named what it left.
 fn stops_by_itself(repository: &Path, target: &Path, signal: Signal, status: i32) -> bool {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_kopia-rs"))
+    let child = Command::new(env!("CARGO_BIN_EXE_kopia-rs"))
         .args(["restore", "latest", "--quiet", "--parallel", "1", "--repository"])
         .args([repository, target])
         .env("KOPIA_PASSWORD", PASSWORD)
@@ -67,14 +66,8 @@ fn stops_by_itself(repository: &Path, target: &Path, signal: Signal, status: i32
         .stderr(Stdio::piped())
         .spawn()
         .expect("the binary runs");
-    let start = Instant::now();
     let begun = || target.exists() && names(target).iter().any(|name| name.starts_with(".kopia-rs-restore-"));
-    while !begun() && child.try_wait().unwrap().is_none() {
-        assert!(start.elapsed() < Duration::from_secs(60), "the restore does not begin");
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    let _ = kill_process(Pid::from_child(&child), signal);
-    let ended = child.wait_with_output().expect("it ends");
+    let ended = signalled(child, signal, begun);
     let said = String::from_utf8(ended.stderr).expect("UTF-8");
     // Sizes are not true here, which is 3 at the end.
     if ended.status.code() == Some(3) {

@@ -11,7 +11,7 @@ use kopia_rs::{BlobId, Repository, Snapshot, Source};
 use crate::args::What;
 use crate::terminal::output::{count, thousands};
 use crate::wording::advice::audience;
-use crate::wording::snapshots::UNKNOWN;
+use crate::wording::snapshots::{UNKNOWN, may_be_hidden};
 
 /// How many snapshots or packs are named.
 const NAMED: usize = 5;
@@ -120,12 +120,7 @@ impl Gaps {
                  which no index names"
             )
         });
-        let unread = self.unread.iter().map(|pack| {
-            format!(
-                "a {newer}snapshot may be missing: pack {pack} is named by no index, and not all of it can be \
-                 read"
-            )
-        });
+        let unread = self.unread.iter().map(|pack| may_be_hidden(newer, pack));
         let mut all: Vec<String> = hidden.chain(unread).collect();
         let more = all.len().saturating_sub(NAMED);
         if more > 0 {

@@ -1,11 +1,17 @@
 //! What snapshots and their list lack.
 
-use kopia_rs::Summary;
 use kopia_rs::diagnosis::text::count;
+use kopia_rs::{BlobId, Summary};
 
 /// What cannot be known where index blobs are lost: their packs may have told all that they named, but not if
 /// they are lost too.
 pub(crate) const UNKNOWN: &str = "index blobs are lost: snapshots whose packs are lost too are not known";
+
+/// Says that a pack may hide a snapshot; `newer` is "newer " or nothing.
+pub(crate) fn may_be_hidden(newer: &str, pack: &BlobId) -> String {
+    let why = "is named by no index, and not all of it can be read";
+    format!("a {newer}snapshot may be missing: pack {pack} {why}")
+}
 
 /// Returns what the backup could not read: the number, then the names that kopia kept.
 pub(crate) fn failed(summary: &Summary) -> Vec<String> {

@@ -42,7 +42,11 @@ fn impatient() -> Options {
 }
 
 fn client_of(server: &HttpServer, options: &Options) -> Client {
-    let origin = Origin::new(false, &server.address()).unwrap();
+    client_at(&server.address(), options)
+}
+
+fn client_at(address: &str, options: &Options) -> Client {
+    let origin = Origin::new(false, address).unwrap();
     Network::new(options, &Limits::default()).client(origin, &Trust::System, "a test server").unwrap()
 }
 
@@ -358,10 +362,7 @@ fn a_server_that_is_known_to_be_gone_is_not_waited_for() {
     let (_server, client) = start(|_| Response::new(503, ""));
     let failure = failed(client.call(&Gone, &Request::get("/")));
     assert!(matches!(failure, Failure::Busy { status: 503, .. }), "it answers: {failure:?}");
-    let nobody = format!("127.0.0.1:{}", kopia_testkit::servers::free_port());
-    let network = Network::new(&options(), &Limits::default());
-    let client =
-        network.client(Origin::new(false, &nobody).unwrap(), &Trust::System, "a test server").unwrap();
+    let client = client_at(&format!("127.0.0.1:{}", kopia_testkit::servers::free_port()), &options());
     let failure = failed(client.call(&Gone, &Request::get("/")));
     assert!(matches!(failure, Failure::Program { .. }), "{failure:?}");
 }

@@ -1,6 +1,5 @@
 //! `export --dry-run`: how much it would be.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 use std::io::Write;
 
@@ -70,10 +69,10 @@ fn refused(root: &Root, options: &Options, figures: &Figures) -> Outcome {
 }
 
 /// Returns where a problem of what is planned below a root lies in the archive.
-fn path_of<'p>(root: &'p Root, path: &'p str) -> Cow<'p, str> {
+fn path_of(root: &Root, path: &str) -> String {
     // A file or link has that path itself.
     let is_leaf = root.entry.kind() != EntryKind::Directory && !root.path.is_empty();
-    if is_leaf { root.path.as_str().into() } else { joined(&root.path, path) }
+    if is_leaf { root.path.clone() } else { joined(&root.path, path).into_owned() }
 }
 
 pub(super) fn run(
@@ -89,7 +88,7 @@ pub(super) fn run(
         let plan = Plan::new(&root.entry, &reading)?;
         let mut figures = plan.figures()?;
         for problem in &mut figures.problems {
-            problem.path = path_of(root, &problem.path).into_owned();
+            problem.path = path_of(root, &problem.path);
         }
         let refused = refused(root, options, &figures);
         json.add(root, &figures);

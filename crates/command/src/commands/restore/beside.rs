@@ -2,6 +2,7 @@
 //! it may be the target, nor lie in it if extras are deleted: it would be emptied, or deleted as something that the
 //! snapshot does not have. Metrics, which others read while the next restore runs, never lie in it.
 
+use std::cell::LazyCell;
 use std::path::{Path, PathBuf};
 
 use kopia_rs::restore::{Existing, Options};
@@ -49,8 +50,9 @@ pub(super) fn refuse_replaced(args: &args::Restore, jobs: &[Job]) -> Result<(), 
     let Some(report) = &args.report else { return Ok(()) };
     let parts =
         jobs.iter().flat_map(|job| job.parts.iter().map(move |part| (&*job.args.places.target, part)));
+    let is_older = LazyCell::new(|| is_report(report));
     for (target, (entry, options)) in parts {
-        let stays = (options.newer || options.existing == Existing::Error) && is_report(report);
+        let stays = (options.newer || options.existing == Existing::Error) && *is_older;
         if !stays && has_place(entry, options, target, report) {
             let text = format!("the report {} has the place of something of the snapshot", report.display());
             return Err(Failure::usage(text).hint(OUTSIDE));

@@ -26,6 +26,7 @@ use crate::mover::contract::place::Place;
 use crate::mover::contract::selection::{Found, Wanted};
 use crate::mover::contract::settings::Settings;
 use crate::wording::remote::remote;
+use crate::wording::snapshots::may_be_hidden;
 
 /// How often a backup that is just being written is waited for, and how long each time.
 const LOOKS: u32 = 5;
@@ -273,13 +274,7 @@ pub(crate) fn newer(repository: &Repository, wanted: &Wanted, chosen: &Snapshot)
         )
     });
     let hidden: Vec<_> = hidden.collect();
-    let unread = coverage.unread_unexpectedly().map(|pack| {
-        format!(
-            "a newer snapshot may be missing: pack {pack} is named by no index, and not all of it can be \
-            read"
-        )
-    });
-    let unread: Vec<_> = unread.collect();
+    let unread: Vec<_> = coverage.unread_unexpectedly().map(|pack| may_be_hidden("newer ", pack)).collect();
     let is_unknown = are_indexes_lost && hidden.is_empty() && unread.is_empty();
     Ok(Newer { hidden, unread, is_unknown })
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use kopia_testkit::attempts::at_best;
+
 use super::*;
 use crate::golden::{self, Tokens};
 
@@ -67,7 +69,9 @@ fn a_restore_goes_on_when_its_token_expires() {
     for (kind, variables) in kinds {
         // At the opening, while indexes are read, and while files are.
         for good_for in [0, 5, 12] {
-            let issued = golden::until_issued(2, || restore(variables, good_for));
+            // On a machine that has no time, a thread may hear that the old token is refused only when the new one is
+            // no longer just got, and gets another.
+            let issued = at_best(|| restore(variables, good_for), |issued| *issued == 2);
             assert_eq!(issued, 2, "{kind}, after {good_for} requests");
         }
     }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use kopia_testkit::attempts::at_best;
+
 use super::*;
 use crate::golden::{self, Tokens};
 
@@ -78,7 +80,9 @@ fn a_restore_goes_on_when_its_token_expires() {
     for kind in ["the machine", "a service account", "a user", "a pod"] {
         // At the opening, while indexes are read, and while files are.
         for good_for in [0, 5, 12] {
-            let issued = golden::until_issued(2, || restore(kind, good_for, directory.path()));
+            // On a machine that has no time, a thread may hear that the old token is refused only when the new one is
+            // no longer just got, and gets another.
+            let issued = at_best(|| restore(kind, good_for, directory.path()), |issued| *issued == 2);
             assert_eq!(issued, 2, "{kind}, after {good_for} requests");
         }
     }
