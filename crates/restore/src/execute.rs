@@ -12,6 +12,7 @@ mod discard;
 mod entries;
 mod large;
 mod publish;
+mod staged;
 mod worker;
 mod writers;
 

@@ -65,7 +65,7 @@ const FAR_ENTRIES: usize = 65_536;
 const FAR_BYTES: u64 = 1 << 30;
 
 /// What is said where it is not known what the target has.
-const UNSEEN: &str = "cannot be looked at";
+pub(crate) const UNSEEN: &str = "cannot be looked at";
 
 /// What is said where the journal of what is replaced cannot be written.
 const NOT_KEPT: &str = "what is replaced cannot be kept";
@@ -256,10 +256,8 @@ impl<'a> Planner<'a> {
                 self.context.give_up(Side::Target, directory, b"", (UNSEEN, error));
             }
         })?;
-        let loses_more = directory.kind == DirectoryKind::Inner || self.context.options.is_finish();
         let left = self.left(directory).inspect_err(|error| {
-            let is_closed = error.kind() == io::ErrorKind::PermissionDenied;
-            if is_root || loses_more || !is_closed {
+            if is_root || self.context.loses_staged(directory, error) {
                 self.context.give_up(Side::Staging, directory, b"", (UNSEEN, error));
             }
         })?;

@@ -61,7 +61,7 @@ impl Worker<'_> {
 
     /// Gives what a shard wrote its attributes, where they are missing; returns how many bytes a file has.
     fn take_share(&mut self, entry: &SmallEntry) -> io::Result<u64> {
-        let directory = self.handles.open(&entry.directory)?;
+        let directory = self.open_staged(&entry.directory)?;
         let stat = look(directory.as_fd(), &*entry.name)?.ok_or(io::ErrorKind::NotFound)?;
         if entry.symlink {
             let (directory, name, wanted) = (directory.as_fd(), &*entry.name, &entry.attributes);
@@ -97,7 +97,7 @@ impl Worker<'_> {
             return self.child_done(directory.clone());
         }
         if is_left(found)
-            && let Ok(staged) = self.handles.open(directory)
+            && let Ok(staged) = self.open_staged(directory)
             && self.is_there(staged.as_fd(), entry, extent, Side::Staging).unwrap_or(false)
         {
             if entry.symlink {

@@ -39,7 +39,7 @@ impl Worker<'_> {
         }
         let opened = match side {
             Side::Target => self.in_target.open(self.shared.target.directory.as_fd(), directory).map(drop),
-            Side::Staging => self.handles.open(directory).map(drop),
+            Side::Staging => self.open_staged(directory).map(drop),
         };
         if let Err(error) = opened {
             tracing::debug!(%error, directory = directory.path_of(""), "cannot be opened up");

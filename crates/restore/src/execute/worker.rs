@@ -346,7 +346,14 @@ impl<'a> Worker<'a> {
 
     fn directory_failed(&self, directory: &Arc<Directory>, error: io::Error) {
         let (act, below) = match directory.failure() {
-            Some(_) => (Act::Make, directory.below),
+            Some(_) if self.gives_up_staged(directory, &error) => return,
+            Some(_) => {
+                if directory.kind == DirectoryKind::Moved && directory.left == Leftover::Usable {
+                    // It would be moved to its place as it was left.
+                    directory.set_unseen();
+                }
+                (Act::Make, directory.below)
+            }
             None => (Act::Fill, 0),
         };
         let failure = Failure { act, error };

@@ -12,7 +12,7 @@ use super::batch::Batch;
 use super::checks::Checks;
 use super::room::Room;
 use crate::destination::Side;
-use crate::destination::directory::Directory;
+use crate::destination::directory::{Directory, DirectoryKind};
 use crate::destination::folding::Folding;
 use crate::destination::handles;
 use crate::destination::metadata::Attributes;
@@ -131,6 +131,14 @@ impl Context<'_> {
     fn give_up_at(&self, path: PathBuf, what: &'static str, error: &io::Error) {
         let unfinished = self.destination.as_ref().map(Destination::unfinished);
         self.crew.give_up(Error::Target { path, what, source: handles::copy(error), unfinished });
+    }
+
+    /// Returns whether more than what is closed to this process for good would be lost, or get to its place without
+    /// having been compared, if the restore went on without what is staged in a directory, of which the system says
+    /// this.
+    pub(crate) fn loses_staged(&self, directory: &Directory, error: &io::Error) -> bool {
+        let is_closed = error.kind() == io::ErrorKind::PermissionDenied;
+        !is_closed || directory.kind == DirectoryKind::Inner || self.options.is_finish()
     }
 
     /// Returns what a directory in `parent` gets that nothing but the name of an entry asks for.

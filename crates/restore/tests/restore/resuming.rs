@@ -336,6 +336,35 @@ fn a_staged_folder_that_cannot_be_looked_at_for_a_moment_is_not_lost() {
     assert_as_fresh(&place, &root);
 }
 
+/// As the one before, of who writes in it: it is listed, and cannot be opened a moment later.
+#[test]
+fn a_staged_folder_that_cannot_be_written_in_for_a_moment_gets_nowhere_uncompared() {
+    let place = Place::new();
+    let root = root(&place);
+    let (left, target) = (staging(&place, &root), place.path("target"));
+    // One that is moved as a whole, and one from which entries are moved into the target's.
+    for is_there in [false, true] {
+        fs::create_dir_all(left.join("d/inner")).unwrap();
+        fs::write(left.join("d/inner/small"), b"wrong").unwrap();
+        fs::write(left.join("large"), large()).unwrap();
+        if is_there {
+            fs::create_dir(target.join("d")).unwrap();
+        }
+        let run = || kopia_restore::restore(&root, &target, &Options::default());
+        let Some(ended) = refusing(&[(Call::MakeDirectory, Some(Errno::TIMEDOUT))], run) else { return };
+        let Err(Error::Target { path, what, unfinished, .. }) = &ended else { panic!("{ended:?}") };
+        assert_eq!((path, *what, unfinished.as_ref()), (&left.join("d"), "cannot be looked at", Some(&left)));
+        assert!(left.join("large").exists(), "all that is staged stays");
+        assert_eq!(fs::read(left.join("d/inner/small")).unwrap(), b"wrong");
+        assert!(!target.join("d/inner").exists() && target.join("d").exists() == is_there);
+        let outcome = place.restore(&root, "target");
+        assert!(outcome.resumed && outcome.problem_count == 0, "{:?}", problems(&outcome));
+        assert_as_fresh(&place, &root);
+        fs::remove_dir_all(&target).unwrap();
+        fs::remove_dir_all(place.path("fresh")).unwrap();
+    }
+}
+
 /// What is staged beside it, be it in the folder that both lie in, may be all but the last of many hours.
 #[test]
 fn a_folder_in_a_staged_one_that_cannot_be_opened_costs_nothing_that_is_staged() {

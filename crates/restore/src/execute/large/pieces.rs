@@ -111,7 +111,7 @@ impl Worker<'_> {
             return;
         }
         if file.found.left == Leftover::Usable {
-            let left = self.handles.open(&file.entry.directory).and_then(|directory| {
+            let left = self.open_staged(&file.entry.directory).and_then(|directory| {
                 let open = || open_file(directory.as_fd(), &*file.entry.name, OFlags::RDWR);
                 let opened = open().or_else(|error| match error.kind() {
                     // It may have its final mode already.
