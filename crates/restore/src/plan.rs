@@ -28,6 +28,7 @@ use kopia_format::directory::EntryKind;
 use kopia_repository::tree::{FoldName, Walk};
 use kopia_repository::{Entry, Trail};
 use rustix::fs::Stat;
+use rustix::io::Errno;
 
 use crate::decide::directory::DirectoryPolicy;
 use crate::decide::existing::Candidates;
@@ -247,12 +248,12 @@ impl<'a> Planner<'a> {
     /// ends the restore if it would hit every entry, or if what is staged would be lost: what shards have written
     /// there, or all that an earlier run has written into it, or into the directory that is moved as a whole and
     /// that it lies in. It must not get to its place with that, as nobody has compared it, and would be removed as
-    /// soon as it can be opened again. One that is closed to this process for good cannot be removed either, and
-    /// keeps nothing else from its place.
+    /// soon as it can be opened again, or at the end if that is the target's. One that is closed to this process for
+    /// good cannot be removed either, and keeps nothing else from its place.
     fn look_at(&mut self, directory: &Arc<Directory>) -> io::Result<There> {
         let is_root = directory.parent.is_none();
         let existing = self.existing(directory).inspect_err(|error| {
-            if is_root || is_fatal(error) {
+            if is_root || loses(directory.left, error) {
                 self.context.give_up(Side::Target, directory, b"", (UNSEEN, error));
             }
         })?;
@@ -439,6 +440,15 @@ fn attributes_of(
     stays.map_or_else(|| Attributes::of(entry, context.options), Attributes::found)
 }
 
+/// Returns whether what the system says of the target's side of an entry ends the restore: it would hit every entry,
+/// or is over a moment later, and what is left of the entry in the staging tree would be removed until then.
+fn loses(left: Leftover, error: &io::Error) -> bool {
+    // Where an entry cannot be recorded, as its path is too long, that is no word of the system.
+    let errno = Errno::from_io_error(error);
+    let is_for_now = errno.is_some_and(|errno| !matches!(errno, Errno::ACCESS | Errno::PERM));
+    is_fatal(error) || is_for_now && left == Leftover::Usable
+}
+
 impl There {
     /// Decides how a directory gets to its place, and whether it replaces something else than a directory.
     fn placing(
@@ -446,7 +456,7 @@ impl There {
         context: &Context<'_>,
         parent: &Directory,
         entry: &Entry,
-        found: Option<&Stat>,
+        (found, left): (Option<&Stat>, Leftover),
     ) -> Result<(DirectoryKind, bool), Reason> {
         // It is made, and left as it is made.
         if context.options.is_shard() || parent.kind != DirectoryKind::Existing {
@@ -454,8 +464,10 @@ impl There {
         }
         let directory = self.existing.as_ref().map(AsFd::as_fd);
         let device = context.destination.map(|destination| destination.target.device);
+        let name = entry.name().as_bytes();
         let is_boundary = |stat: &Stat| match directory.zip(device) {
-            Some((directory, device)) => is_boundary(directory, entry.name().as_bytes(), stat, device),
+            Some((directory, device)) => is_boundary(directory, name, stat, device)
+                .inspect_err(|error| Self::unseen(context, parent, (name, left), error)),
             None => Ok(false),
         };
         let policy = DirectoryPolicy::decide(found, entry.modified(), is_boundary, context.options)?;
@@ -475,17 +487,31 @@ impl There {
         entry: &Entry,
         left: Leftover,
     ) -> Result<Candidates, Reason> {
-        let (stat, creator) = (self.look(context, directory, name)?, context.creator());
+        let (stat, creator) = (self.look(context, directory, (name, left))?, context.creator());
         Ok(Candidates { left, ..Candidates::of(stat.as_ref(), entry, context.options, creator) })
     }
 
-    /// Looks at what the target has by a name in a directory; what would hit every entry ends the restore.
-    fn look(&self, context: &Context<'_>, directory: &Directory, name: &[u8]) -> io::Result<Option<Stat>> {
+    /// Looks at what the target has by the name of an entry of a directory, of which this is left in the staging
+    /// tree. What would hit every entry ends the restore, and what would cost what is left.
+    fn look(
+        &self,
+        context: &Context<'_>,
+        directory: &Directory,
+        (name, left): (&[u8], Leftover),
+    ) -> io::Result<Option<Stat>> {
         let looked = self.existing.as_ref().map_or(Ok(None), |handle| look_for(handle.as_fd(), name));
-        looked.inspect_err(|error| {
-            if is_fatal(error) {
-                context.give_up(Side::Target, directory, name, (UNSEEN, error));
-            }
-        })
+        looked.inspect_err(|error| Self::unseen(context, directory, (name, left), error))
+    }
+
+    /// Ends the restore where this error is no matter of the entry alone.
+    fn unseen(
+        context: &Context<'_>,
+        directory: &Directory,
+        (name, left): (&[u8], Leftover),
+        error: &io::Error,
+    ) {
+        if loses(left, error) {
+            context.give_up(Side::Target, directory, name, (UNSEEN, error));
+        }
     }
 }

@@ -12,12 +12,12 @@ use rustix::fs::Stat;
 
 use super::context::Destination;
 use super::items::Chore;
-use super::{NOT_KEPT, Planner, There, attributes_of};
+use super::{NOT_KEPT, Planner, There, attributes_of, loses};
 use crate::decide::extra_names::ExtraNames;
 use crate::destination::directory::{Directory, DirectoryKind};
 use crate::destination::leftover::Leftover;
 use crate::destination::placeholder::Placeholders;
-use crate::destination::{Identity, is_directory, is_fatal, staging};
+use crate::destination::{Identity, is_directory, staging};
 use crate::kept::{is_kept_name, path_in};
 use crate::outcome::Attribute;
 use crate::reason::{NotDeleted, Operation, Reason};
@@ -226,8 +226,9 @@ impl Planner<'_> {
         trail: &Trail,
         left: Leftover,
     ) -> Result<Arc<Directory>, Reason> {
-        let found = self.visit.there.look(&self.context, parent, entry.name().as_bytes())?;
-        let (kind, replaces) = self.visit.there.placing(&self.context, parent, entry, found.as_ref())?;
+        let there = &self.visit.there;
+        let found = there.look(&self.context, parent, (entry.name().as_bytes(), left))?;
+        let (kind, replaces) = there.placing(&self.context, parent, entry, (found.as_ref(), left))?;
         let options = self.context.options;
         // What it replaces has no say in what it gets.
         let mut found = found.filter(is_directory);
@@ -255,7 +256,7 @@ impl Planner<'_> {
         {
             // Before its parent waits for it.
             kept.closed_directory(path_in(parent, entry.name().as_bytes()), found).map_err(|error| {
-                if is_fatal(&error) {
+                if loses(left, &error) {
                     self.context.give_up_target(NOT_KEPT, &error);
                 }
                 Reason::of(Operation::SetAttributes, error)

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, ThreadId};
 
 use kopia_repository::{Entry, Shard};
-use kopia_restore::{Error, Observer, Options, Portion};
+use kopia_restore::{Error, Observer, Options, Outcome, Portion};
 use kopia_testkit::refuse::{Call, from_now_on, refusing};
 use kopia_testkit::writer::RepositoryWriter;
 use rustix::io::Errno;
@@ -294,23 +294,32 @@ fn a_staged_folder_that_cannot_be_opened_is_its_own_problem() {
     assert_as_fresh(&place, &root);
 }
 
-/// Refuses to list folders in the thread that plans, once it has listed the first.
-struct Unlisted {
+/// Refuses a kind of calls in the thread that plans, once it has listed the first folder.
+struct Refusing {
     planner: ThreadId,
     asked: AtomicU64,
+    call: Call,
 }
 
-impl Observer for Unlisted {
+impl Observer for Refusing {
     fn stop(&self) -> bool {
         // It asks before it looks at a folder, and before each entry.
         if thread::current().id() == self.planner && self.asked.fetch_add(1, Ordering::Relaxed) == 1 {
-            from_now_on(&[(Call::List, Some(Errno::TIMEDOUT))]);
+            from_now_on(&[(self.call, Some(Errno::TIMEDOUT))]);
         }
         false
     }
 }
 
-/// As where the connection to a share is lost for a moment.
+/// Restores to the target as where the connection to a share is lost for a moment; `None` where that cannot be played.
+fn restore_refusing(place: &Place, root: &Entry, call: Call) -> Option<Result<Outcome, Error>> {
+    refusing(&[(call, Some(Errno::TIMEDOUT))], || ())?;
+    refusing(&[], || {
+        let observer = Refusing { planner: thread::current().id(), asked: AtomicU64::new(0), call };
+        kopia_restore::restore_observed(root, place.path("target"), &Options::default(), &observer)
+    })
+}
+
 #[test]
 fn a_staged_folder_that_cannot_be_looked_at_for_a_moment_is_not_lost() {
     let place = Place::new();
@@ -319,14 +328,7 @@ fn a_staged_folder_that_cannot_be_looked_at_for_a_moment_is_not_lost() {
     fs::create_dir_all(left.join("d/inner")).unwrap();
     fs::write(left.join("d/inner/small"), b"hello").unwrap();
     fs::write(left.join("large"), large()).unwrap();
-    let ended = refusing(&[(Call::List, Some(Errno::TIMEDOUT))], || ()).and_then(|()| {
-        refusing(&[], || {
-            let unlisted = Unlisted { planner: thread::current().id(), asked: AtomicU64::new(0) };
-            let options = Options::default();
-            kopia_restore::restore_observed(&root, place.path("target"), &options, &unlisted)
-        })
-    });
-    let Some(ended) = ended else { return };
+    let Some(ended) = restore_refusing(&place, &root, Call::List) else { return };
     let Err(Error::Target { path, what, unfinished, .. }) = &ended else { panic!("{ended:?}") };
     assert_eq!((path, *what, unfinished.as_ref()), (&left.join("d"), "cannot be looked at", Some(&left)));
     assert!(left.join("large").exists() && left.join("d/inner/small").exists(), "all that is staged stays");
@@ -363,6 +365,51 @@ fn a_staged_folder_that_cannot_be_written_in_for_a_moment_gets_nowhere_uncompare
         fs::remove_dir_all(&target).unwrap();
         fs::remove_dir_all(place.path("fresh")).unwrap();
     }
+}
+
+#[test]
+fn what_is_staged_is_not_lost_where_the_target_cannot_be_looked_at_for_a_moment() {
+    let place = Place::new();
+    let root = root(&place);
+    let (left, target) = (staging(&place, &root), place.path("target"));
+    // Of what nothing is staged yet, that is its own problem.
+    for (name, kept) in [("large", 40_000), ("d", 5)] {
+        fs::create_dir_all(left.join("d/inner")).unwrap();
+        fs::write(left.join("d/inner/small"), b"hello").unwrap();
+        if name == "large" {
+            fs::remove_dir_all(left.join("d")).unwrap();
+            fs::write(left.join("large"), large()).unwrap();
+        }
+        let Some(ended) = restore_refusing(&place, &root, Call::Look) else { return };
+        let Err(Error::Target { path, what, unfinished, .. }) = &ended else { panic!("{ended:?}") };
+        let expected = (&target.join(name), "cannot be looked at", Some(&left));
+        assert_eq!((path, *what, unfinished.as_ref()), expected);
+        let outcome = place.restore(&root, "target");
+        assert!(outcome.resumed && outcome.problem_count == 0, "{:?}", problems(&outcome));
+        assert_eq!(outcome.bytes_kept, kept, "{name}");
+        assert_as_fresh(&place, &root);
+        fs::remove_dir_all(&target).unwrap();
+        fs::remove_dir_all(place.path("fresh")).unwrap();
+    }
+}
+
+#[test]
+fn what_is_staged_is_not_lost_where_the_folder_that_it_goes_to_cannot_be_opened_for_a_moment() {
+    let place = Place::new();
+    let root = root(&place);
+    let (left, target) = (staging(&place, &root), place.path("target"));
+    fs::create_dir_all(left.join("d/inner")).unwrap();
+    fs::write(left.join("d/inner/small"), b"hello").unwrap();
+    fs::create_dir_all(target.join("d/inner")).unwrap();
+    let run = || kopia_restore::restore(&root, &target, &Options::default());
+    let Some(ended) = refusing(&[(Call::OpenBeneath, Some(Errno::TIMEDOUT))], run) else { return };
+    let Err(Error::Target { path, what, unfinished, .. }) = &ended else { panic!("{ended:?}") };
+    let expected = (&target.join("d/inner"), "cannot be looked at", Some(&left));
+    assert_eq!((path, *what, unfinished.as_ref()), expected);
+    let outcome = place.restore(&root, "target");
+    assert!(outcome.resumed && outcome.problem_count == 0, "{:?}", problems(&outcome));
+    assert_eq!(outcome.bytes_kept, 5);
+    assert_as_fresh(&place, &root);
 }
 
 /// What is staged beside it, be it in the folder that both lie in, may be all but the last of many hours.
