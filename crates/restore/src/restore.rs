@@ -226,7 +226,13 @@ fn run(plan: &Plan, target: &Path, observer: &dyn Observer) -> Result<Outcome> {
     let tally = Tally::new(observer);
     let shared = Shared::new(entry.repository(), options, &tally, &target, &staging, incomplete);
     let shared = shared.map_err(|source| target.error("cannot be written", source));
-    let mut shared = shared.inspect_err(|_| settle())?;
+    let mut shared = shared.inspect_err(|_| {
+        settle();
+        if keeping.is_some() {
+            // As above; its removal, which comes next, leaves the time that is found.
+            target.settle_time();
+        }
+    })?;
     shared.kept = keeping.as_ref();
     let shared = shared;
     // Others may write in the target of shards. The mode of one that was opened up is put back at the end only.

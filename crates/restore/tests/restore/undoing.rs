@@ -397,6 +397,11 @@ fn a_target_that_is_a_mount_has_its_time_where_nothing_is_kept() {
     let Some(failed) = failed else { return };
     assert!(matches!(failed, Err(Error::Target { .. })), "{failed:?}");
     assert_eq!((find_kept(&mount).len(), modified()), (0, before));
+    // As where what it is kept in has taken the last of what the disk can have: no file is made to try modes.
+    let refused = [(Call::CreateWithMode, Some(Errno::NOSPC))];
+    let failed = refusing(&refused, || kopia_restore::restore(&root, &mount, &options(false))).unwrap();
+    assert!(matches!(failed, Err(Error::Target { what: "cannot be written", .. })), "{failed:?}");
+    assert_eq!((find_kept(&mount).len(), modified()), (0, before));
     kopia_restore::restore(&root, &mount, &Options::default()).unwrap();
     let restored = modified();
     let outcome = kopia_restore::restore(&root, &mount, &options(false)).unwrap();
