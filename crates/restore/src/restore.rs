@@ -244,6 +244,12 @@ fn run(plan: &Plan, target: &Path, observer: &dyn Observer) -> Result<Outcome> {
         tally.resumed();
     }
 
+    let end_early = || {
+        settle();
+        if options.portion == Portion::Whole {
+            pending::take_back_target(&target, &staging);
+        }
+    };
     let merge = match work(&shared, entry) {
         Ok(merge) => merge,
         Err(mut error) => {
@@ -254,7 +260,7 @@ fn run(plan: &Plan, target: &Path, observer: &dyn Observer) -> Result<Outcome> {
                 _ => give_up(&target, &staging),
             }
             shared.close_again();
-            settle();
+            end_early();
             return Err(error);
         }
     };
@@ -265,7 +271,7 @@ fn run(plan: &Plan, target: &Path, observer: &dyn Observer) -> Result<Outcome> {
         drop((shared, lock));
         return Ok(tally.finish());
     }
-    let removed = put_in_place(entry, &shared, &merge).inspect_err(|_| settle())?;
+    let removed = put_in_place(entry, &shared, &merge).inspect_err(|_| end_early())?;
     drop(shared);
     // Else the next restore of the same would go on in it, and an undo take back both.
     let kept_in = keeping.and_then(Keeping::finish);

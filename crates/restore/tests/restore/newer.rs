@@ -3,10 +3,11 @@
 use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use kopia_repository::Shard;
+use kopia_repository::{Entry, Shard};
 use kopia_restore::{Action, Error, Existing, Observer, Options, Portion, Reason};
 use kopia_testkit::refuse::{Call, refusing};
 use kopia_testkit::writer::RepositoryWriter;
@@ -33,7 +34,7 @@ fn write(path: &Path, later: i64) {
     set_time(path, later);
 }
 
-fn root(place: &Place) -> kopia_repository::Entry {
+fn root(place: &Place) -> Entry {
     let mut writer = RepositoryWriter::new().piece_size(4000);
     let (text, large) = (writer.file(b"text"), writer.file(&[7; 20_000]));
     let names = ["earlier", "later", "missing", "same"];
@@ -192,6 +193,36 @@ impl Observer for Stopping {
 
     fn entry(&self) {
         self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// As [`Stopping`], and keeps what the notes of the unfinished folder are until then: a kill would leave them.
+struct Killed {
+    stopping: Stopping,
+    notes: PathBuf,
+    noted: Mutex<Vec<u8>>,
+}
+
+impl Killed {
+    fn new(target: &Path, root: &Entry) -> Self {
+        let name = format!(".kopia-rs-restore-{}", root.object());
+        let notes = target.join(&name).join(&name);
+        Self { stopping: Stopping::default(), notes, noted: Mutex::default() }
+    }
+
+    fn put_notes_back(&self) {
+        fs::write(&self.notes, &*self.noted.lock().unwrap()).unwrap();
+    }
+}
+
+impl Observer for Killed {
+    fn stop(&self) -> bool {
+        self.stopping.stop()
+    }
+
+    fn entry(&self) {
+        *self.noted.lock().unwrap() = fs::read(&self.notes).unwrap();
+        self.stopping.entry();
     }
 }
 
@@ -393,14 +424,42 @@ fn a_target_that_was_opened_up_is_closed_again_by_the_run_after_one_that_was_kil
         fs::create_dir(&target).unwrap();
         set_time(&target, 0);
         fs::set_permissions(&target, fs::Permissions::from_mode(0o555)).unwrap();
-        let stopped = kopia_restore::restore_observed(&root, &target, first, &Stopping::default());
+        let killed = Killed::new(&target, &root);
+        let stopped = kopia_restore::restore_observed(&root, &target, first, &killed);
         assert!(matches!(stopped, Err(Error::Stopped { .. })), "{stopped:?}");
         assert_eq!(mode(&target), 0o555);
         // As if it had been killed instead.
         fs::set_permissions(&target, fs::Permissions::from_mode(0o755)).unwrap();
+        killed.put_notes_back();
         kopia_restore::restore(&root, &target, then).unwrap();
         assert_eq!(mode(&target), 0o555, "{first:?} {then:?}");
         fs::set_permissions(&target, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+}
+
+/// Whoever may not write in the target opens it up once the restore was stopped, and puts something in it.
+#[test]
+fn a_target_that_was_closed_again_stays_as_somebody_opens_it_up_since() {
+    if rustix::process::geteuid().is_root() {
+        return kopia_testkit::facilities::left_to_others("root writes everywhere as it is");
+    }
+    let (mut keeps_mode, mut keeps_all) = (Options::default(), Options::default());
+    (keeps_mode.skip_permissions, keeps_all.root_attributes) = (true, false);
+    for then in [&keeps_mode, &keeps_all, &newer(Existing::Verify)] {
+        let place = Place::new();
+        let (root, target) = (root(&place), place.path("target"));
+        fs::create_dir(&target).unwrap();
+        set_time(&target, -1);
+        fs::set_permissions(&target, fs::Permissions::from_mode(0o500)).unwrap();
+        let options = Options::default();
+        let stopped = kopia_restore::restore_observed(&root, &target, &options, &Stopping::default());
+        assert!(matches!(stopped, Err(Error::Stopped { .. })), "{stopped:?}");
+        assert_eq!(mode(&target), 0o500);
+        fs::set_permissions(&target, fs::Permissions::from_mode(0o700)).unwrap();
+        fs::write(target.join("mine"), "mine").unwrap();
+        let outcome = kopia_restore::restore(&root, &target, then).unwrap();
+        assert!(outcome.resumed && outcome.problem_count == 0, "{:?}", outcome.problems);
+        assert_eq!(mode(&target), 0o700, "{then:?}");
     }
 }
 

@@ -8,7 +8,7 @@
 //! was opened up would stay so.
 //!
 //! The notes stand in the file that has the staging directory's own name: no entry of the snapshot may have that,
-//! and it goes last. Each is `MODE UID GID SECONDS NANOSECONDS PATH`, `new PATH` or `made PATH`, and ends in NUL;
+//! and it goes last. Each is `MODE UID GID SECONDS NANOSECONDS PATH`, `new PATH`, `made PATH` or `back PATH`, and ends in NUL;
 //! of several for one path the last counts, unless it is of what a run had left by then that has noted an older
 //! time: shards note the target side by side. What a directory gets is not noted: the options of the next run may
 //! be others. So a run without them notes as well which directories it opens up, and what it is about to change,
@@ -16,7 +16,8 @@
 //! gets its time back at once, or after some entries, as a note takes room
 //! ([`put_time_back`](crate::destination::metadata::put_time_back)): the target, when the staging directory is made
 //! in it, and directories that entries are moved into because room is short. Of a target that others may change
-//! meanwhile, as shards do, that takes no times, or that was opened up, there is a note.
+//! meanwhile, as shards do, that takes no times, or that was opened up, there is a note. Where a run that ends before
+//! its end leaves the target just as that says, it takes the note back.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -43,6 +44,8 @@ enum Noted {
     Made,
     /// It had these.
     Had(Attributes),
+    /// It had what was noted, and a run has left it so: what it has now is somebody else's.
+    Back,
 }
 
 /// The notes of this restore, and of runs of it that were interrupted.
@@ -62,6 +65,17 @@ const AT_ONCE: usize = 1 << 16;
 pub(crate) fn note_target(target: &Target, staging: &Staging) {
     if let Some(found) = target.found_as_root() {
         Pending::open(staging).before("", Some(&found), (Leftover::Usable, 0), true);
+    }
+}
+
+/// Takes back what was noted of a target that had to be opened up and is just as it was again, where a run ends before
+/// its end: whoever opens it up from then on, or puts something in it, means that.
+pub(crate) fn take_back_target(target: &Target, staging: &Staging) {
+    if target.opened_up_from().is_some()
+        && let Ok(now) = rustix::fs::fstat(&target.directory)
+        && let Ok(mut pending) = Pending::open_with(staging, OFlags::empty())
+    {
+        pending.take_back("", &now);
     }
 }
 
@@ -112,12 +126,16 @@ pub(crate) fn forget(staging: &Staging) {
 impl Pending {
     /// Reads what runs that were interrupted have noted.
     pub(crate) fn open(staging: &Staging) -> Self {
-        let flags = OFlags::RDWR | OFlags::APPEND | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let opened = rustix::fs::openat(staging.handle(), staging.name(), flags, Mode::RUSR | Mode::WUSR);
-        opened.map_err(io::Error::from).and_then(|file| Self::of(file.into())).unwrap_or_else(|error| {
+        Self::open_with(staging, OFlags::CREATE).unwrap_or_else(|error| {
             tracing::warn!(%error, "what an interrupted run noted of folders cannot be read");
             Self::default()
         })
+    }
+
+    fn open_with(staging: &Staging, more: OFlags) -> io::Result<Self> {
+        let flags = OFlags::RDWR | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::CLOEXEC | more;
+        let mode = Mode::RUSR | Mode::WUSR;
+        Self::of(rustix::fs::openat(staging.handle(), staging.name(), flags, mode)?.into())
     }
 
     fn of(mut file: File) -> io::Result<Self> {
@@ -187,6 +205,14 @@ impl Pending {
         found.copied()
     }
 
+    /// Takes back what was noted of a directory that is just as that says.
+    fn take_back(&mut self, path: &str, now: &Stat) {
+        if self.noted.get(path) == Some(&Noted::Had(Attributes::found(now))) {
+            self.unwritten += &format!("back {path}\0");
+            self.write();
+        }
+    }
+
     /// Writes what was left to be.
     pub(crate) fn write(&mut self) {
         let unwritten = std::mem::take(&mut self.unwritten);
@@ -250,6 +276,7 @@ fn parse_note(note: &str) -> Option<(String, Noted)> {
     let noted = match first {
         "new" => Noted::New,
         "made" => Noted::Made,
+        "back" => Noted::Back,
         mode => return parse_attributes(mode, rest),
     };
     Some((rest.to_owned(), noted))
@@ -355,6 +382,27 @@ mod tests {
         let mut other = stat(0o550, 2);
         other.st_uid ^= 1;
         assert_eq!(brief(pending(&path).before("d", Some(&other), nothing, false)), Some((0o550, 2)));
+    }
+
+    #[test]
+    fn what_is_taken_back_says_nothing_of_what_is_found_later() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("notes");
+        let usable = (Leftover::Usable, 0);
+        let found = |stat: &Stat, notes| brief(pending(&path).before("", Some(stat), usable, notes));
+        let (was, since) = (stat(0o555, 1), stat(0o755, 2));
+        assert_eq!(found(&was, true), Some((0o555, 1)));
+        // As long as it is not as it was, a run may have left it so.
+        for now in [stat(0o755, 1), stat(0o555, 2)] {
+            pending(&path).take_back("", &now);
+            assert_eq!(found(&since, false), Some((0o555, 1)));
+        }
+        pending(&path).take_back("", &was);
+        assert_eq!(found(&since, false), Some((0o755, 2)));
+        assert_eq!(found(&stat(0o555, 2), false), Some((0o555, 2)));
+        // The next run notes it anew.
+        assert_eq!(found(&was, true), Some((0o555, 1)));
+        assert_eq!(found(&since, false), Some((0o555, 1)));
     }
 
     #[test]
