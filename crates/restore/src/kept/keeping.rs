@@ -37,6 +37,8 @@ pub(crate) struct Keeping {
     /// The directory that it lies in, and its name there.
     parent: OwnedFd,
     name: String,
+    /// Whether that directory is the target, which has the mode already that it is to have when this is dropped.
+    in_target: bool,
     /// Held because it is locked.
     folder: OwnedFd,
     store: OwnedFd,
@@ -185,12 +187,13 @@ impl Keeping {
                 let _ = rustix::fs::fsync(directory);
             }
             let state = Mutex::new(State::new(journal, 0, false, header.new));
-            let parent = parent.try_clone()?;
-            Ok(Self { path: directory.join(&name), parent, name: name.clone(), folder, store, state })
+            let (path, parent, name) = (directory.join(&name), parent.try_clone()?, name.clone());
+            let in_target = header.path == directory.as_os_str().as_bytes();
+            Ok(Self { path, parent, name, in_target, folder, store, state })
         };
         made().inspect_err(|_| {
             if let Ok(folder) = open_directory(parent.as_fd(), &name) {
-                remove_empty(parent.as_fd(), &name, folder.as_fd());
+                let _ = remove_empty(parent.as_fd(), &name, folder.as_fd());
             }
         })
     }
@@ -204,7 +207,8 @@ impl Keeping {
         // The first says what the target was like, unless it is new, before anything was changed.
         let changes = read.records > u64::from(!read.header.new);
         let state = Mutex::new(State::new(journal, read.next, changes, read.header.new));
-        Ok(Self { path, parent, name, folder: handle, store, state })
+        let in_target = path.parent().is_some_and(|parent| parent.as_os_str().as_bytes() == read.header.path);
+        Ok(Self { path, parent, name, in_target, folder: handle, store, state })
     }
 
     /// Notes what a directory was like that is about to be changed, without forcing that to disk.
@@ -332,6 +336,15 @@ impl Keeping {
         Some(self.path.clone())
     }
 
+    /// Removes the folder, which is empty, from a target in which its owner may not write any more.
+    fn remove_from_closed(&self, target: &Stat) {
+        let mode = target.st_mode & 0o7777;
+        if rustix::fs::fchmod(&self.parent, Mode::from_raw_mode(mode | 0o700)).is_ok() {
+            let _ = rustix::fs::unlinkat(&self.parent, &*self.name, AtFlags::REMOVEDIR);
+            let _ = rustix::fs::fchmod(&self.parent, Mode::from_raw_mode(mode));
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         lock::lock(&self.state)
     }
@@ -343,8 +356,11 @@ impl Drop for Keeping {
         if !state.changes && !state.opens {
             // It may lie in the target, which has the time already that it is to have.
             let before = rustix::fs::fstat(&self.parent);
-            remove_empty(self.parent.as_fd(), &self.name, self.folder.as_fd());
+            let removed = remove_empty(self.parent.as_fd(), &self.name, self.folder.as_fd());
             if let Ok(before) = before {
+                if removed == Err(Errno::ACCESS) && self.in_target {
+                    self.remove_from_closed(&before);
+                }
                 put_time_back(&self.parent, &before);
             }
         }

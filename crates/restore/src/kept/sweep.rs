@@ -32,7 +32,7 @@ pub(super) fn sweep(directory: &Path, name: &OsStr) {
         let journal = look(folder.as_fd(), JOURNAL)?;
         let keeps_nothing = journal.is_none_or(|journal| journal.st_size == 0);
         if is_old && locked.is_ok() && keeps_nothing && is_own(parent.as_fd(), &stat) {
-            remove_empty(parent.as_fd(), &name.to_string_lossy(), folder.as_fd());
+            remove_empty(parent.as_fd(), &name.to_string_lossy(), folder.as_fd())?;
         }
         Ok(())
     };
@@ -40,13 +40,18 @@ pub(super) fn sweep(directory: &Path, name: &OsStr) {
 }
 
 /// Removes a folder that keeps nothing.
-pub(super) fn remove_empty(parent: BorrowedFd<'_>, name: &str, folder: BorrowedFd<'_>) {
-    let removed = rustix::fs::unlinkat(folder, KEPT, AtFlags::REMOVEDIR);
-    if matches!(removed, Ok(()) | Err(Errno::NOENT)) {
-        // Whoever was killed may have left a file that was made to find out about others.
-        for name in [OWN, &format!("{PREFIX}0"), JOURNAL] {
-            let _ = rustix::fs::unlinkat(folder, name, AtFlags::empty());
-        }
-        let _ = rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR);
+pub(super) fn remove_empty(
+    parent: BorrowedFd<'_>,
+    name: &str,
+    folder: BorrowedFd<'_>,
+) -> rustix::io::Result<()> {
+    match rustix::fs::unlinkat(folder, KEPT, AtFlags::REMOVEDIR) {
+        Ok(()) | Err(Errno::NOENT) => {}
+        Err(errno) => return Err(errno),
     }
+    // Whoever was killed may have left a file that was made to find out about others.
+    for name in [OWN, &format!("{PREFIX}0"), JOURNAL] {
+        let _ = rustix::fs::unlinkat(folder, name, AtFlags::empty());
+    }
+    rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR)
 }

@@ -230,7 +230,7 @@ fn finish(folder: KeptFolder, mut undone: Undone) -> Result<Undone> {
         note().map_err(|source| error(&folder.path, "cannot be noted as undone", source))?;
         let _ = rustix::fs::unlinkat(&folder.handle, KEPT, AtFlags::REMOVEDIR);
     } else {
-        remove_empty(folder.parent.as_fd(), &folder.name, folder.handle.as_fd());
+        let _ = remove_empty(folder.parent.as_fd(), &folder.name, folder.handle.as_fd());
         // For a single file, the folder lies in it.
         remove_new();
     }

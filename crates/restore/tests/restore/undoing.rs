@@ -17,6 +17,7 @@ use kopia_testkit::writer::RepositoryWriter;
 use rustix::io::Errno;
 
 use crate::common::{Place, assert_same, file, folder, link, names, problems};
+use crate::resuming::with_capabilities;
 
 /// What a folder has in it: each path, and everything about it that can be put back.
 type Seen = Vec<(PathBuf, u32, i64, i64, Vec<u8>)>;
@@ -406,6 +407,44 @@ fn a_target_that_is_a_mount_has_its_time_where_nothing_is_kept() {
     let restored = modified();
     let outcome = kopia_restore::restore(&root, &mount, &options(false)).unwrap();
     assert_eq!((outcome.kept_in, outcome.files, modified()), (None, 0, restored));
+}
+
+/// It lies in the target where its owner may not write in the folder that this lies in.
+#[test]
+fn a_folder_that_keeps_nothing_is_gone_from_a_target_that_is_closed_again() {
+    let test = "undoing::a_folder_that_keeps_nothing_is_gone_from_a_target_that_is_closed_again";
+    if rustix::process::geteuid().is_root() && !with_capabilities("-all", test) {
+        return;
+    }
+    let place = Place::new();
+    let (root, parent, target) = (root(&place), place.path("parent"), place.path("parent/target"));
+    let mut keeping = options(false);
+    keeping.root_attributes = false;
+    fs::create_dir_all(&target).unwrap();
+    set_time(&target, 1_000_000_000);
+    for path in [&target, &parent] {
+        set_mode(path, 0o555);
+    }
+    let before = see(&target)[0].clone();
+    let left = [format!(".kopia-rs-restore-{}", root.object())];
+    let stopped = kopia_restore::restore_observed(&root, &target, &keeping, &Stop);
+    assert!(matches!(stopped, Err(Error::Stopped { .. })), "{stopped:?}");
+    assert_eq!((&names(&target)[..], &see(&target)[0]), (&left[..], &before));
+    let refused = [(Call::CreateWithMode, Some(Errno::NOSPC))];
+    let failed = refusing(&refused, || kopia_restore::restore(&root, &target, &keeping));
+    assert!(failed.is_none_or(|failed| matches!(failed, Err(Error::Target { .. }))));
+    assert_eq!((&names(&target)[..], &see(&target)[0]), (&left[..], &before));
+    // One that comes to its end, and finds everything there.
+    let mut plain = Options::default();
+    plain.root_attributes = false;
+    kopia_restore::restore(&root, &target, &plain).unwrap();
+    let restored = names(&target);
+    let outcome = kopia_restore::restore(&root, &target, &keeping).unwrap();
+    assert_eq!((outcome.kept_in, outcome.problem_count, names(&target)), (None, 0, restored));
+    assert_eq!((see(&target)[0].1, names(&parent)), (before.1, vec!["target".to_owned()]));
+    for path in [&parent, &target] {
+        set_mode(path, 0o755);
+    }
 }
 
 #[test]

@@ -8,9 +8,9 @@
 //! was opened up would stay so.
 //!
 //! The notes stand in the file that has the staging directory's own name: no entry of the snapshot may have that,
-//! and it goes last. Each is `MODE UID GID SECONDS NANOSECONDS PATH`, `new PATH`, `made PATH` or `back PATH`, and ends in NUL;
-//! of several for one path the last counts, unless it is of what a run had left by then that has noted an older
-//! time: shards note the target side by side. What a directory gets is not noted: the options of the next run may
+//! and it goes last. Each is `MODE UID GID SECONDS NANOSECONDS PATH`, `new PATH`, `made PATH` or `back PATH`, and
+//! ends in NUL; of several for one path the last counts, unless it is of what a run had left by then that has noted
+//! an older time: shards note the target side by side. What a directory gets is not noted: the options of the next run may
 //! be others. So a run without them notes as well which directories it opens up, and what it is about to change,
 //! before the first entry gets to its place: it needs no notes itself, but the next may. What changes before that
 //! gets its time back at once, or after some entries, as a note takes room
