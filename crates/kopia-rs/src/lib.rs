@@ -414,8 +414,8 @@ pub mod restore {
     pub use kopia_restore::{
         Access, Action, Attribute, Change, Device, DeviceOptions, DeviceOutcome, Durability, Error, Existing,
         Figures, FilesFound, FoldedNames, KeptFolder, KeptState, LostRange, NameHolder, NotDeleted, Notes,
-        Observer, Operation, Options, Outcome, PageCache, Plan, Portion, Preview, Problem, Reason, Result,
-        Salvaged, Signature, SystemError, Undone, Unfit, all_kept, close_checked, compare, find_kept,
+        Observer, Operation, Options, Outcome, PageCache, Plan, Portion, Preceding, Preview, Problem, Reason,
+        Result, Salvaged, Signature, SystemError, Undone, Unfit, all_kept, close_checked, compare, find_kept,
         folded_names, is_outside, only_file, preview, restore, restore_observed, restore_to_device,
         size_on_device, true_size,
     };

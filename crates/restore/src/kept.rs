@@ -33,6 +33,7 @@ pub use find::{all_kept, find_kept};
 pub use folder::{KeptFolder, KeptState};
 pub(crate) use keeping::{Change, Keeping, Noted, Slot, path_in};
 pub use undo::Undone;
+pub use unusable::Preceding;
 
 /// What the names of folders begin with that keep what was replaced.
 pub(crate) const PREFIX: &str = ".kopia-rs-undo-";

@@ -50,7 +50,7 @@ pub use device::{
     restore_to_device, size_on_device, true_size,
 };
 pub use error::{Error, Result};
-pub use kept::{KeptFolder, KeptState, Undone, all_kept, find_kept};
+pub use kept::{KeptFolder, KeptState, Preceding, Undone, all_kept, find_kept};
 pub use observer::Observer;
 pub use options::{Durability, Existing, Options, PageCache};
 pub use outcome::{Attribute, Notes, Outcome, Problem, Salvaged};

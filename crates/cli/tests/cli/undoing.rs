@@ -216,6 +216,24 @@ fn one_of_the_very_folder_that_cannot_be_undone_is_not_passed_over() {
     }
 }
 
+/// Which is of the folder that has the file, as far as the journal goes.
+#[test]
+fn an_older_one_of_a_single_file_that_cannot_be_undone_is_not_called_later() {
+    let home = Home::new();
+    let restored = |what: &str| {
+        let json = home.restore(what, "--yes --json").run().exits(0).json();
+        PathBuf::from(json["keptIn"].as_str().unwrap())
+    };
+    let (one, all) = (restored("HOME/docs/a"), restored("HOME"));
+    fs::set_permissions(&one, fs::Permissions::from_mode(0o777)).unwrap();
+    let docs = home.home.join("docs");
+    let named = format!("{}: is no folder of what was replaced: others may write in it", one.display());
+    let may_be = format!("may be of a restore to {}, which goes before", docs.join("a").display());
+    undo("", &docs).run().exits(1).says(&[&may_be, &named]);
+    assert!(one.exists() && all.exists());
+    assert_eq!([home.read("docs/a"), home.read("notes")], ["text", "text"]);
+}
+
 #[test]
 fn of_several_things_each_is_kept_and_undone_by_itself() {
     let home = Home::new();

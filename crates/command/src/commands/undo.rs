@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use kopia_rs::diagnosis::Class;
 use kopia_rs::diagnosis::text::chain;
-use kopia_rs::restore::{self, KeptFolder, KeptState, Undone, all_kept, find_kept};
+use kopia_rs::restore::{self, KeptFolder, KeptState, Preceding, Undone, all_kept, find_kept};
 use serde::Serialize;
 
 use super::restore::result::NotesJson;
@@ -98,9 +98,8 @@ fn choose(near: &Path, forget: bool) -> Result<KeptFolder, Failure> {
         unusable.iter().find_map(|error| Some((error, folder.may_precede(path_of(error)?, &place)?)));
     match before {
         // Of one place, any may be deleted first.
-        Some((error, restored)) if !forget || exact.is_none() => {
-            let is_of_place = exact.is_none() && restored == place;
-            Err(unusable_before(&folder, error, (&restored, is_of_place), forget))
+        Some((error, before)) if !forget || exact.is_none() => {
+            Err(unusable_before(&folder, error, &before, forget))
         }
         _ => Ok(folder),
     }
@@ -108,15 +107,10 @@ fn choose(near: &Path, forget: bool) -> Result<KeptFolder, Failure> {
 
 /// Says that a folder which cannot be used may be of a restore that goes before another one. That need not be
 /// the later one if it was to the very place that was asked for.
-fn unusable_before(
-    folder: &KeptFolder,
-    error: &restore::Error,
-    (restored, is_of_place): (&Path, bool),
-    forget: bool,
-) -> Failure {
-    let [restored, path] = [restored, folder.path()].map(|path| path.display().to_string());
+fn unusable_before(folder: &KeptFolder, error: &restore::Error, before: &Preceding, forget: bool) -> Failure {
+    let [restored, path] = [&*before.path, folder.path()].map(|path| path.display().to_string());
     let (restored, path) = (for_terminal(&restored), for_terminal(&path));
-    let later = if is_of_place { "" } else { "later " };
+    let later = if before.is_later { "later " } else { "" };
     let failure = format!(
         "a folder that cannot be used may be of a {later}restore to {restored}, which goes before {path}"
     );

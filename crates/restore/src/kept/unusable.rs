@@ -8,6 +8,16 @@ use super::PREFIX;
 use super::folder::KeptFolder;
 use super::keeping::{cut, time_in_name};
 
+/// A restore that a folder which cannot be used may be of, and that goes before another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Preceding {
+    /// What was restored: a directory, or a single file.
+    pub path: PathBuf,
+    /// Whether it goes first as the later one. Otherwise it was to the very path that is asked for, whenever that was.
+    pub is_later: bool,
+}
+
 /// What a folder may be of.
 #[derive(Debug)]
 struct Origin {
@@ -31,17 +41,18 @@ impl KeptFolder {
     ///
     /// Where it lies and its name tell, and whether a directory is still where it may have gone. Both paths have
     /// to be absolute and without links, as [`all_kept`](crate::all_kept) returns them.
-    pub fn may_precede(&self, other: &Path, place: &Path) -> Option<PathBuf> {
+    pub fn may_precede(&self, other: &Path, place: &Path) -> Option<Preceding> {
         let (directory, name) = (other.parent()?, other.file_name()?.to_str()?);
         let (label, time, number) = parts(name)?;
         let began = time_in_name(self.read.header.began);
         let own = (&*began, parts(&self.name).map_or(1, |parts| parts.2));
         let (is_later, is_exact) = ((time, number) >= own, self.target() == place);
-        let goes_first = |origin: &Origin| {
+        origins(directory, label, place).into_iter().find_map(|origin| {
             let is_of_place = origin.target == place;
-            if is_of_place == is_exact { is_later && origin.concerns(place) } else { is_of_place }
-        };
-        origins(directory, label, place).into_iter().find(goes_first).map(|origin| origin.path)
+            let by_time = is_of_place == is_exact;
+            let goes_first = if by_time { is_later && origin.concerns(place) } else { is_of_place };
+            goes_first.then_some(Preceding { path: origin.path, is_later: by_time })
+        })
     }
 }
 

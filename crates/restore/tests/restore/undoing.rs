@@ -562,32 +562,36 @@ fn what_cannot_be_used_may_be_of_a_restore_that_is_to_be_undone_before() {
     let (before, after) = ("20010101T000000Z", "99990101T000000Z");
     for (directory, label, time, place, expected) in [
         // A restore to the very path comes first, whenever it was.
-        (&*work, "app", before, "work/app", Some("work/app")),
-        (&*work, "app", after, "work/app/sub", Some("work/app")),
+        (&*work, "app", before, "work/app", Some(("work/app", false))),
+        (&*work, "app", after, "work/app/sub", Some(("work/app", true))),
         (&*work, "app", before, "work/app/sub", None),
-        (&*work, "app", after, "work", Some("work/app")),
+        (&*work, "app", after, "work", Some(("work/app", true))),
         (&*work, "app", after, "work/other", None),
         // Whoever asks for all undoes the restore of all.
         (&*work, "app", after, "", None),
         (&*home, "work", after, "", None),
         (above, "other", after, "", None),
         // It may lie beside what was restored, or in that.
-        (above, "home", after, "", Some("")),
+        (above, "home", after, "", Some(("", true))),
         (above, "home", before, "", None),
-        (&*home, "home", after, "", Some("")),
+        (&*home, "home", after, "", Some(("", true))),
         // A single file is of the directory that has it.
-        (&*home, "changed", after, "", Some("changed")),
-        (&*home, "changed", after, "changed", Some("changed")),
+        (&*home, "changed", after, "", Some(("changed", true))),
+        (&*home, "changed", after, "changed", Some(("changed", true))),
         (&*home, "changed", before, "changed", None),
         (&*home, "changed", after, "work", None),
+        (&*work, "file", before, "work", Some(("work/file", false))),
+        (&*work, "file", before, "work/file", Some(("work/file", false))),
         // Of what is gone nobody knows what it was.
-        (&*home, "gone", after, "", Some("gone")),
-        (&*home, "gone", before, "gone", Some("gone")),
+        (&*home, "gone", after, "", Some(("gone", true))),
+        (&*home, "gone", before, "gone", Some(("gone", false))),
         (&*home, "work", "later", "work", None),
     ] {
         let other = directory.join(format!(".kopia-rs-undo-{label}-{time}"));
-        let expected = expected.map(|path: &str| home.join(path));
-        assert_eq!(folder.may_precede(&other, &home.join(place)), expected, "{label} {time} {place}");
+        let expected = expected.map(|(path, is_later): (&str, bool)| (home.join(path), is_later));
+        let before = folder.may_precede(&other, &home.join(place));
+        let before = before.map(|before| (before.path, before.is_later));
+        assert_eq!(before, expected, "{label} {time} {place}");
     }
 }
 

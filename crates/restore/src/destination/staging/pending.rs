@@ -10,14 +10,14 @@
 //! The notes stand in the file that has the staging directory's own name: no entry of the snapshot may have that,
 //! and it goes last. Each is `MODE UID GID SECONDS NANOSECONDS PATH`, `new PATH`, `made PATH` or `back PATH`, and
 //! ends in NUL; of several for one path the last counts, unless it is of what a run had left by then that has noted
-//! an older time: shards note the target side by side. What a directory gets is not noted: the options of the next run may
-//! be others. So a run without them notes as well which directories it opens up, and what it is about to change,
-//! before the first entry gets to its place: it needs no notes itself, but the next may. What changes before that
-//! gets its time back at once, or after some entries, as a note takes room
+//! an older time: shards note the target side by side. What a directory gets is not noted: the options of the next
+//! run may be others. So a run without them notes as well which directories it opens up, and what it is about to
+//! change, before the first entry gets to its place: it needs no notes itself, but the next may. What changes
+//! before that gets its time back at once, or after some entries, as a note takes room
 //! ([`put_time_back`](crate::destination::metadata::put_time_back)): the target, when the staging directory is made
 //! in it, and directories that entries are moved into because room is short. Of a target that others may change
-//! meanwhile, as shards do, that takes no times, or that was opened up, there is a note. Where a run that ends before
-//! its end leaves the target just as that says, it takes the note back.
+//! meanwhile, as shards do, that takes no times, or that was opened up, there is a note. Where a run that ends
+//! before its end leaves the target just as that says, it takes the note back.
 
 use std::collections::HashMap;
 use std::fs::File;
