@@ -195,13 +195,14 @@ fn a_signal_leaves_no_file_behind() {
     let pipe = place.path("pipe.tar");
     rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::from(0o600), 0)
         .unwrap();
+    // Opened for both directions it waits for no writer, so that the pipe is small before anything is in it.
+    let mut reader = File::options().read(true).write(true).open(&pipe).unwrap();
+    rustix::pipe::fcntl_setpipe_size(&reader, 4096).unwrap();
     let case = kopia_testkit::golden::case("sources");
     let mut command = Command::new(env!("CARGO_BIN_EXE_kopia-rs"));
     command.args(["export", "c3bc"]).arg(&pipe).arg("--repository").arg(&case.repository);
     command.env_clear().env("KOPIA_PASSWORD", &case.password).stderr(Stdio::piped());
     let child = command.spawn().unwrap();
-    let mut reader = File::open(&pipe).unwrap();
-    rustix::pipe::fcntl_setpipe_size(&reader, 4096).unwrap();
     reader.read_exact(&mut [0]).unwrap();
     let id = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
