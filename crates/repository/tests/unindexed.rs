@@ -361,18 +361,23 @@ fn a_hidden_manifest_that_is_too_large_hides_no_others() {
 
 #[test]
 fn hidden_manifests_that_cannot_be_read_hide_no_others() {
+    let (writer, readable) = among_lists_that_are_none();
+    assert_hidden_beside_unread(writer, &readable);
+}
+
+/// A snapshot in a pack of many lists, of which some come before its own, and some after it.
+fn among_lists_that_are_none() -> (RepositoryWriter, String) {
     let mut writer = RepositoryWriter::new();
     let root = json!({"name": "data", "type": "d", "mode": "0755", "obj": writer.directory(&[])});
-    // Some come before the list of the snapshot, and some after it.
     for number in 0..16 {
         writer.content(Some('m'), format!("no list {number}").as_bytes());
     }
     let readable = writer.snapshot("app@host:/data", root);
-    assert_hidden_beside_unread(writer, &readable);
+    (writer, readable)
 }
 
-/// Asserts that without the index blob one snapshot is known to be hidden, and that others may be in its pack.
-fn assert_hidden_beside_unread(writer: RepositoryWriter, readable: &str) {
+/// What a writer wrote, but for the index blob.
+fn index_lost(writer: RepositoryWriter) -> MemoryStore {
     let blobs = writer.finish().into_iter();
     let store: MemoryStore = blobs.map(|(name, bytes)| (name.parse().unwrap(), bytes)).collect();
     let lost = ids(&store, "x").remove(0);
@@ -383,12 +388,42 @@ fn assert_hidden_beside_unread(writer: RepositoryWriter, readable: &str) {
         store.insert(name.parse().unwrap(), bytes);
     }
     store.remove(&lost).unwrap();
-    let coverage = open(store).manifest_coverage().unwrap();
+    store
+}
+
+/// Asserts that without the index blob one snapshot is known to be hidden, and that others may be in its pack.
+fn assert_hidden_beside_unread(writer: RepositoryWriter, readable: &str) {
+    let coverage = open(index_lost(writer)).manifest_coverage().unwrap();
     let hidden: Vec<_> = coverage.hidden.iter().map(|hidden| &*hidden.id).collect();
     assert_eq!(hidden, [readable]);
     // It may be the newest of any source.
     assert_eq!(coverage.unread, [coverage.hidden[0].pack.clone()]);
     assert!(!coverage.is_complete_for(&"other@host:/data".parse().unwrap()));
+}
+
+#[test]
+fn a_store_that_cannot_be_asked_is_not_asked_for_the_next_list_of_a_pack() {
+    let store = index_lost(among_lists_that_are_none().0);
+    let whole = Arc::new(FaultyStore::new(store.clone()));
+    let repository = open(whole.clone());
+    let pack = repository.manifest_coverage().unwrap().hidden.remove(0).pack;
+    // The last reads of all are those of the lists.
+    let reads = whole.reads();
+    let contents = repository.contents_of_pack(&pack).unwrap();
+    let lists = contents.iter().filter(|content| content.prefix() == Some('m')).count() as u64;
+    assert!(lists > 16);
+    for (kind, asked) in [
+        (std::io::ErrorKind::TimedOut, 1),
+        (std::io::ErrorKind::PermissionDenied, 1),
+        // A bad sector.
+        (std::io::ErrorKind::Other, lists),
+    ] {
+        let failing = FaultyStore::new(store.clone()).after(reads - lists).fail_every(1).because(kind);
+        let failing = Arc::new(failing);
+        let coverage = open(failing.clone()).manifest_coverage().unwrap();
+        assert_eq!(failing.reads() - (reads - lists), asked, "{kind}");
+        assert_eq!((coverage.hidden.len(), coverage.unread), (0, vec![pack.clone()]), "{kind}");
+    }
 }
 
 #[test]

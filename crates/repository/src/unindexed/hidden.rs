@@ -9,7 +9,7 @@ use kopia_format::index::Entry;
 use kopia_format::manifest::{self, Manifest};
 use kopia_format::snapshot::{SnapshotManifest, Source};
 use kopia_format::{BlobId, ContentId, ManifestId, Timestamp};
-use kopia_storage::BlobInfo;
+use kopia_storage::{BlobInfo, ErrorKind};
 
 use super::{UnindexedPack, held};
 use crate::index::own_index;
@@ -121,7 +121,7 @@ pub(super) fn find(repository: &Repository, packs: &[UnindexedPack], snapshots: 
 }
 
 /// Reads the manifests of a pack that no index has, and returns whether these are all: what cannot be read of
-/// them hides no others.
+/// them hides no others, unless it is the store that cannot be asked.
 ///
 /// # Errors
 /// That the pack does not say what it holds, or is no longer there.
@@ -156,6 +156,10 @@ fn manifests(
             Err(error) => {
                 tracing::debug!(pack = %pack.id, %content, %error, "hidden manifests cannot be read");
                 is_whole = false;
+                // A store that is out of reach would be waited for again with each list.
+                if matches!(error.storage_kind(), Some(ErrorKind::NotAllowed | ErrorKind::TryAgain)) {
+                    break;
+                }
             }
             Ok(()) => {}
         }
