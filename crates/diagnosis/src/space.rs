@@ -213,11 +213,13 @@ const OF_UNIX: [&str; 8] = ["bcachefs", "btrfs", "ext4", "f2fs", "overlay", "tmp
 /// but where a directory cannot be read, nothing is known of what lies in it.
 ///
 /// # Errors
-/// Why it is not known of all entries, on one line.
+/// Why it is not known of all entries, and which command tells more, on one line.
 pub fn unfit_entries(target: &Path, entry: &Entry) -> Result<Option<Finding>, String> {
-    let unknown = |why: &str| {
-        escape(&format!("whether {} can hold all entries is not known: {why}", target.display())).into_owned()
+    let unknown_but = |why: &str, hint: &str| {
+        let target = target.display();
+        escape(&format!("whether {target} can hold all entries is not known: {why}; {hint}")).into_owned()
     };
+    let unknown = |why: &str| unknown_but(why, "`restore --dry-run` looks at all of them");
     let entries = Needs::of(entry).map_or(0, |needs| needs.entries);
     if entries > MOST_ENTRIES {
         let why = format!("{} would be looked at", count(entries, "entry", "entries"));
@@ -235,7 +237,8 @@ pub fn unfit_entries(target: &Path, entry: &Entry) -> Result<Option<Finding>, St
     let mut unfit = preview.problems.iter().filter(is_unfit);
     let Some(first) = unfit.next() else {
         return match unread {
-            Some(problem) => Err(unknown(&problem.to_string())),
+            // The dry run could not read it either: this is one.
+            Some(problem) => Err(unknown_but(&problem.to_string(), "`verify` names all that cannot be read")),
             None if preview.may_lack_problems() => Err(unknown("there are too many other problems")),
             None => Ok(None),
         };
@@ -243,7 +246,7 @@ pub fn unfit_entries(target: &Path, entry: &Entry) -> Result<Option<Finding>, St
     Ok(Some(Finding::UnfitEntries {
         target: target.into(),
         entries: 1 + unfit.count() as u64,
-        more: unread.is_some() || preview.problem_count > preview.problems.len() as u64,
+        more: unread.is_some() || preview.may_lack_problems() || preview.unfit_below > 0,
         example: first.to_string(),
     }))
 }

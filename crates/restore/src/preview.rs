@@ -98,6 +98,9 @@ pub struct Preview {
     pub doubtful_names: u64,
     /// What could not be restored, as far as that can be known without reading the repository's files.
     pub problem_count: u64,
+    /// Those of them that lie below directories which the target's file system cannot hold, and have no problem of
+    /// their own.
+    pub unfit_below: u64,
     /// Those of them that could not be deleted, as [`Outcome::undeleted`](crate::Outcome::undeleted) has it.
     pub undeleted: u64,
     /// The first 10,000 of them; fewer where their paths are very long.
@@ -134,6 +137,7 @@ impl Preview {
         self.free_inodes = self.free_inodes.or(other.free_inodes);
         self.doubtful_names += other.doubtful_names;
         self.problem_count += other.problem_count;
+        self.unfit_below = self.unfit_below.saturating_add(other.unfit_below);
         self.undeleted += other.undeleted;
         keep(&mut self.problems, other.problems);
         self.notes.add(other.notes);

@@ -797,7 +797,8 @@ fn what_lies_in_folders_that_cannot_be_read_is_not_taken_for_fit() {
         };
         snapshot("lost@b:/c", &[file("a"), lost.clone()]);
         snapshot("both@b:/c", &[file(&"x".repeat(300)), lost]);
-        snapshot("kept@b:/c", &[file("a"), kept]);
+        snapshot("kept@b:/c", &[file("a"), kept.clone()]);
+        snapshot("long@b:/c", &[file(&"x".repeat(300)), kept]);
     });
     let run = |what: &str, code| {
         let doctor = KopiaRs::written(&repository, "doctor --json").arg(what).arg("--target").arg(&target);
@@ -810,6 +811,9 @@ fn what_lies_in_folders_that_cannot_be_read_is_not_taken_for_fit() {
     let lost = run("lost@b:/c", 0);
     assert_eq!(kinds(&lost), [""; 0]);
     assert!(is_unknown(&lost, "lost: "), "{}", lost.text());
+    // Nor can a dry run read them.
+    let notes = lost.json()["notes"].to_string();
+    assert!(notes.contains("`verify` names") && !notes.contains("--dry-run"), "{notes}");
     let both = run("both@b:/c", 3);
     assert_eq!(kinds(&both), ["unfitEntries"]);
     let finding = &both.json()["findings"][0];
@@ -818,6 +822,10 @@ fn what_lies_in_folders_that_cannot_be_read_is_not_taken_for_fit() {
     let kept = run("kept@b:/c", 0);
     assert_eq!(kinds(&kept), [""; 0]);
     assert!(!is_unknown(&kept, ""), "{}", kept.text());
+    let long = run("long@b:/c", 3);
+    assert_eq!(kinds(&long), ["unfitEntries"]);
+    let finding = &long.json()["findings"][0];
+    assert_eq!((&finding["entries"], &finding["more"]), (&json!(1), &json!(false)), "{finding}");
 }
 
 #[test]

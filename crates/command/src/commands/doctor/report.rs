@@ -129,7 +129,7 @@ impl Report {
         match space::unfit_entries(target, &found.entry) {
             // The restore would run to its end.
             Ok(unfit) => self.findings.extend(unfit),
-            Err(why) => self.notes.push(format!("{why}; `restore --dry-run` looks at all of them")),
+            Err(why) => self.notes.push(why),
         }
     }
 

@@ -95,8 +95,12 @@ impl<V: FnMut(&Change)> DryRun<'_, V> {
 
     /// As [`Self::problem`], of an entry with all below it.
     pub(super) fn lost(&mut self, path: String, reason: Reason, entry: &Entry) {
+        let below = entry.entries_below();
+        if matches!(reason, Reason::Unfit { .. } | Reason::NameTaken { .. }) {
+            self.preview.unfit_below = self.preview.unfit_below.saturating_add(below);
+        }
         self.problem(path, reason);
-        self.preview.problem_count = self.preview.problem_count.saturating_add(entry.entries_below());
+        self.preview.problem_count = self.preview.problem_count.saturating_add(below);
     }
 
     pub(in crate::preview) fn problem(&mut self, path: String, reason: Reason) {
@@ -163,6 +167,24 @@ mod tests {
             DryRun::new(&options, (&*target, None), |_: &Change| ()).creator.gid
         };
         assert_eq!((gid(0o755), gid(0o2755)), (own.as_raw(), other.as_raw()));
+    }
+
+    #[test]
+    fn what_lies_below_directories_that_the_target_cannot_hold_is_counted_by_itself() {
+        let mut writer = RepositoryWriter::new();
+        let object = writer.directory(&[]);
+        let summary =
+            json!({"size": 2, "files": 2, "symlinks": 0, "dirs": 1, "maxTime": "2026-01-01T00:00:00Z"});
+        let root = json!({"name": "d", "type": "d", "mode": "0755", "obj": object, "summ": summary});
+        writer.snapshot("app@host:/data", root);
+        let (entry, options) = (only_root(writer), Options::default());
+        let mut dry_run = DryRun::new(&options, (Path::new("/"), None), |_: &Change| ());
+        for (reason, expected) in
+            [(Reason::KeptName, (3, 0)), (Reason::Mounted, (6, 0)), (Reason::NameTaken { by: None }, (9, 2))]
+        {
+            dry_run.lost("d".into(), reason, &entry);
+            assert_eq!((dry_run.preview.problem_count, dry_run.preview.unfit_below), expected);
+        }
     }
 
     #[test]
