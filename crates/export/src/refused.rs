@@ -3,20 +3,22 @@
 use std::ops::ControlFlow;
 
 use kopia_format::directory::{EntryKind, Summary};
+use kopia_repository::object::{Extent, Extents};
 use kopia_repository::tree::{CurrentPath, Problem as Skipped, Visitor, Walked};
 use kopia_repository::{Defect, Entry, Error, Trail};
 
 use crate::{Format, Options, Outcome, Problem, Root};
 
 /// Finds what [`export_all`](crate::export_all) would leave out of an archive of this format because of its path.
-/// Directories are read, no files; of a format that holds every path, nothing is.
+/// Directories are read, no files but the lists of those that are left out; of a format that holds every path,
+/// nothing is.
 ///
 /// The outcome counts what is left out, as files, directories, symbolic links and bytes; each is one of its
-/// problems. What cannot be read is none of them, nor is a file or link of which `is_lost` says, by its path in the
-/// archive, that it is known to have no bytes either.
-pub fn refused(root: &Root, options: &Options, mut is_lost: impl FnMut(&str) -> bool) -> Outcome {
+/// problems. What cannot be read is none of them, nor is a file or link of which a list or a content is not there: the
+/// export says that of it.
+pub fn refused(root: &Root, options: &Options) -> Outcome {
     let (format, path, found) = (options.format, CurrentPath::default(), Outcome::default());
-    let mut refused = Refused { root, format, path, is_lost: &mut is_lost, found };
+    let mut refused = Refused { root, format, path, found };
     match root.entry.kind() {
         _ if format != Format::Zip => {}
         EntryKind::File | EntryKind::Symlink => refused.look_at(root.path_of_leaf(), Some(&root.entry)),
@@ -27,13 +29,33 @@ pub fn refused(root: &Root, options: &Options, mut is_lost: impl FnMut(&str) -> 
     refused.found
 }
 
+/// Returns why a file or link is lost, as far as that is known without reading it: its list or a content of it is
+/// not there.
+fn loss(entry: &Entry) -> Option<Defect> {
+    let (repository, object, size) = (entry.repository(), entry.object(), entry.size());
+    let is_symlink = entry.kind() == EntryKind::Symlink;
+    if size == 0 && !is_symlink && repository.object_is_empty(object) {
+        return None;
+    }
+    let mut extents = Extents::new(repository, object).assuming(size);
+    let (first, second) = (extents.next(), extents.next());
+    if is_symlink && second.is_some() {
+        return Some(Defect::LongTarget);
+    }
+    let is_there = |extent: kopia_repository::Result<Extent>| {
+        let extent = extent?;
+        repository.contents().assume(&extent.content, extent.length.or(Some(size)))
+    };
+    let mut pieces = first.into_iter().chain(second).chain(extents);
+    pieces.find_map(|piece| is_there(piece).err()).map(Defect::from)
+}
+
 /// Looks at the path of each entry.
 struct Refused<'r> {
     root: &'r Root,
     format: Format,
     /// Below the root.
     path: CurrentPath,
-    is_lost: &'r mut dyn FnMut(&str) -> bool,
     found: Outcome,
 }
 
@@ -41,8 +63,10 @@ impl Refused<'_> {
     /// Counts an entry, a directory if it is none, that has no place in the archive.
     fn look_at(&mut self, path: String, leaf: Option<&Entry>) {
         let Some(defect) = self.format.refusal(&path) else { return };
+        if leaf.is_some_and(|entry| loss(entry).is_some()) {
+            return;
+        }
         match leaf.map(Entry::kind) {
-            Some(_) if (self.is_lost)(&path) => return,
             Some(EntryKind::Symlink) => self.found.symlinks += 1,
             Some(EntryKind::File) => self.found.files += 1,
             Some(EntryKind::Directory) | None => self.found.directories += 1,

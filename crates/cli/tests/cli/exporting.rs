@@ -294,6 +294,29 @@ fn what_restores_kept_is_foreseen_as_it_is_exported() {
 }
 
 #[test]
+fn a_dry_run_counts_each_problem_once_however_many_there_are() {
+    // More than are kept of problems.
+    const LOST: u64 = 10_050;
+    let place = Place::new();
+    let repository = place.written(|writer| {
+        let (text, gone) = (writer.file(b"text"), "0123456789abcdef0123456789abcdef".to_owned());
+        let file = |name: String, object: &String| {
+            json!({"name": name, "type": "f", "mode": "0644", "size": 4, "obj": object})
+        };
+        // None of these has a place in a zip either.
+        let lost = (0..LOST).map(|number| file(format!("C:{number}"), &gone));
+        let here = (0..60).map(|number| file(number.to_string(), &text));
+        let root = writer.directory(&lost.chain(here).collect::<Vec<_>>());
+        writer.snapshot("app@host:/data", json!({"name": "data", "type": "d", "mode": "0755", "obj": root}));
+    });
+    for options in [" --dry-run", ""] {
+        let export = KopiaRs::written(&repository, &format!("export latest --json{options}"));
+        let json = export.arg(place.path("x.zip")).run().exits(3).json();
+        assert_eq!((&json["files"], &json["problemCount"]), (&json!(60), &json!(LOST)), "{options}");
+    }
+}
+
+#[test]
 fn a_dry_run_ends_as_the_export_does() {
     let place = Place::new();
     let repository = place.written(|writer| {

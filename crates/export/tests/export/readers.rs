@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use kopia_export::Format;
+use kopia_export::{Format, Root};
 use kopia_repository::Entry;
 use kopia_testkit::tree::{Compare, Entry as Line, Kind, Tree, compare};
 use kopia_testkit::writer::RepositoryWriter;
@@ -256,19 +256,35 @@ fn what_would_lead_out_of_a_folder_on_windows_is_in_no_zip_and_named() {
     assert!(!archive.windows(3).any(|bytes| bytes == b"..\\"));
     // That is known before anything is written.
     let zip = options(Format::Zip);
-    let refused = |is_lost: fn(&str) -> bool| {
-        kopia_export::refused(&kopia_export::Root::new(&root, &zip), &zip, is_lost)
-    };
-    let found = refused(|_| false);
+    let found = kopia_export::refused(&Root::new(&root, &zip), &zip);
     let mut foreseen: Vec<_> = found.problems.iter().map(|problem| &*problem.path).collect();
     foreseen.sort_unstable();
     assert_eq!(foreseen, left_out);
     assert_eq!((found.files, found.directories, found.bytes, found.problem_count), (5, 2, 20, 7));
-    // What has no bytes either is named for that; a directory has none.
-    let found = refused(|path| path == "C:x" || path == "C:");
-    assert_eq!((found.files, found.directories, found.bytes, found.problem_count), (4, 2, 16, 6));
     let (_, outcome) = exported(&root, &options(Format::Tar));
     assert_eq!((outcome.files, outcome.problem_count, outcome.foreign_names), (8, 0, 0));
+}
+
+#[test]
+fn what_has_no_place_in_a_zip_and_is_lost_as_well_is_told_once() {
+    let place = Place::new();
+    let root = place.root(RepositoryWriter::new(), |writer| {
+        let (text, gone) = (writer.file(b"text"), "0123456789abcdef0123456789abcdef");
+        let pieces = json!([{"s": 0, "l": 4, "o": text}, {"s": 4, "l": 4, "o": gone}]);
+        let list = json!({"stream": "kopia:indirect", "entries": pieces}).to_string();
+        let half = format!("I{}", writer.object(Some('x'), list.as_bytes()));
+        let lost = [file("C:gone", gone, 4), file("C:half", &half, 8), file("half", &half, 8)];
+        let here = [file("C:empty", &writer.file(b""), 0), file("C:here", &text, 4)];
+        let link = entry("C:link", json!({"type": "s", "size": 4, "obj": text}));
+        let torn = entry("C:torn", json!({"type": "s", "size": 8, "obj": half}));
+        folder("data", &writer.directory(&[&lost[..], &here, &[link, torn]].concat()))
+    });
+    let zip = options(Format::Zip);
+    let found = kopia_export::refused(&Root::new(&root, &zip), &zip);
+    let mut foreseen: Vec<_> = found.problems.iter().map(|problem| &*problem.path).collect();
+    foreseen.sort_unstable();
+    assert_eq!(foreseen, ["C:empty", "C:here", "C:link"]);
+    assert_eq!((found.files, found.symlinks, found.bytes, found.problem_count), (2, 1, 4, 3));
 }
 
 #[test]

@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 use std::io::Write;
 
+use kopia_rs::EntryKind;
 use kopia_rs::export::{self, Options, Outcome, Root};
-use kopia_rs::restore::{Figures, Plan, Problem, Reason};
-use kopia_rs::{Defect, EntryKind};
+use kopia_rs::restore::{Figures, Plan};
 use serde::Serialize;
 
 use crate::args;
@@ -58,16 +58,6 @@ impl Json<'_> {
     }
 }
 
-/// Finds what has no place in such an archive, but for files and links that cannot be had either: of these an export
-/// says no more than that, and the figures do not count them.
-fn refused(root: &Root, options: &Options, figures: &Figures) -> Outcome {
-    // What has no place beside another of its name is told of as well as that one.
-    let is_lost = |problem: &&Problem| !matches!(problem.reason, Reason::Defect(Defect::Refused(_)));
-    let mut lost: HashSet<&str> =
-        figures.problems.iter().filter(is_lost).map(|problem| &*problem.path).collect();
-    export::refused(root, options, |path| lost.remove(path))
-}
-
 /// Returns where a problem of what is planned below a root lies in the archive.
 fn path_of(root: &Root, path: &str) -> String {
     // A file or link has that path itself.
@@ -90,7 +80,8 @@ pub(super) fn run(
         for problem in &mut figures.problems {
             problem.path = path_of(root, &problem.path);
         }
-        let refused = refused(root, options, &figures);
+        // Of files and links that cannot be had either the figures have said that, and do not count them.
+        let refused = export::refused(root, options);
         json.add(root, &figures);
         json.refuse(&refused);
         if roots.len() == 1 {
