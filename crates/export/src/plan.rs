@@ -17,6 +17,7 @@ use kopia_repository::{Defect, Entry, Error, Trail};
 
 use crate::Problem;
 use crate::batch::{Attributes, Batch, Checked, Item, Meta};
+use crate::refused::loss;
 use crate::root::Root;
 use crate::shared::{Shared, StopOnPanic};
 
@@ -171,6 +172,11 @@ impl Planner<'_, '_> {
         let (repository, object, size) = (self.shared.repository, entry.object(), entry.size());
         if let Some(stub) = entry.stub() {
             self.batch.push(Item::Stub(path.clone().into(), stub));
+        }
+        if let Some(refusal) = self.shared.options.format.refusal(&path) {
+            // None of it is read. What is lost as well is told as such: so does a dry run, which reads no files.
+            let defect = loss(entry).map_or(refusal, |loss| loss.defect);
+            return self.problem_at(path, defect, 0);
         }
         let attributes = Attributes::of(entry, &self.root.owners);
         let meta = Meta { path: path.into(), attributes, size };

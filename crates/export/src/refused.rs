@@ -15,10 +15,10 @@ use crate::{Format, Options, Outcome, Problem, Root};
 ///
 /// The outcome counts what is left out, as files, directories, symbolic links and bytes; each is one of its
 /// problems. What cannot be read is none of them, nor is a file or link of which a list or a content is not there: the
-/// export says that of it.
+/// export says that of it. With [`Options::salvage`] such a file is counted all the same if it has several pieces.
 pub fn refused(root: &Root, options: &Options) -> Outcome {
     let (format, path, found) = (options.format, CurrentPath::default(), Outcome::default());
-    let mut refused = Refused { root, format, path, found };
+    let mut refused = Refused { root, format, salvage: options.salvage, path, found };
     match root.entry.kind() {
         _ if format != Format::Zip => {}
         EntryKind::File | EntryKind::Symlink => refused.look_at(root.path_of_leaf(), Some(&root.entry)),
@@ -29,9 +29,15 @@ pub fn refused(root: &Root, options: &Options) -> Outcome {
     refused.found
 }
 
-/// Returns why a file or link is lost, as far as that is known without reading it: its list or a content of it is
-/// not there.
-fn loss(entry: &Entry) -> Option<Defect> {
+/// What is known to be lost of a file or link without reading it: its list or a content of it is not there.
+pub(crate) struct Loss {
+    pub(crate) defect: Defect,
+    /// Whether it is a file of several pieces, which is written all the same where that is asked for.
+    is_partial: bool,
+}
+
+/// Looks for what is lost of a file or link.
+pub(crate) fn loss(entry: &Entry) -> Option<Loss> {
     let (repository, object, size) = (entry.repository(), entry.object(), entry.size());
     let is_symlink = entry.kind() == EntryKind::Symlink;
     if size == 0 && !is_symlink && repository.object_is_empty(object) {
@@ -40,20 +46,23 @@ fn loss(entry: &Entry) -> Option<Defect> {
     let mut extents = Extents::new(repository, object).assuming(size);
     let (first, second) = (extents.next(), extents.next());
     if is_symlink && second.is_some() {
-        return Some(Defect::LongTarget);
+        return Some(Loss { defect: Defect::LongTarget, is_partial: false });
     }
     let is_there = |extent: kopia_repository::Result<Extent>| {
         let extent = extent?;
         repository.contents().assume(&extent.content, extent.length.or(Some(size)))
     };
+    let is_partial = second.is_some();
     let mut pieces = first.into_iter().chain(second).chain(extents);
-    pieces.find_map(|piece| is_there(piece).err()).map(Defect::from)
+    let error = pieces.find_map(|piece| is_there(piece).err())?;
+    Some(Loss { defect: error.into(), is_partial })
 }
 
 /// Looks at the path of each entry.
 struct Refused<'r> {
     root: &'r Root,
     format: Format,
+    salvage: bool,
     /// Below the root.
     path: CurrentPath,
     found: Outcome,
@@ -63,7 +72,8 @@ impl Refused<'_> {
     /// Counts an entry, a directory if it is none, that has no place in the archive.
     fn look_at(&mut self, path: String, leaf: Option<&Entry>) {
         let Some(defect) = self.format.refusal(&path) else { return };
-        if leaf.is_some_and(|entry| loss(entry).is_some()) {
+        let loss = leaf.and_then(loss);
+        if loss.as_ref().is_some_and(|loss| !(self.salvage && loss.is_partial)) {
             return;
         }
         match leaf.map(Entry::kind) {
@@ -73,7 +83,9 @@ impl Refused<'_> {
         }
         let file = leaf.filter(|entry| entry.kind() == EntryKind::File);
         self.found.bytes = self.found.bytes.saturating_add(file.map_or(0, Entry::size));
-        self.found.add(Problem { path, defect, lost: Vec::new() }, 0);
+        if loss.is_none() {
+            self.found.add(Problem { path, defect, lost: Vec::new() }, 0);
+        }
     }
 
     fn path_of(&self, name: &str) -> String {

@@ -63,14 +63,12 @@ impl<'s, 'a, 'w> Writer<'s, 'a, 'w> {
     }
 
     fn item(&mut self, batch: &Batch, item: &Item) -> Result<()> {
-        if let Item::Directory(meta) | Item::Symlink(meta, _) | Item::File(meta, _) | Item::Begin(meta, _) =
-            item
-            && let Some(defect) = self.shared.options.format.refusal(&meta.path)
-        {
-            return self.problem(problem(meta, defect), 0);
-        }
         match item {
             Item::Directory(meta) => {
+                // Of files and links the planner has seen to that.
+                if let Some(defect) = self.shared.options.format.refusal(&meta.path) {
+                    return self.problem(problem(meta, defect), 0);
+                }
                 self.archive.directory(meta).map_err(output)?;
                 self.outcome.directories += 1;
                 self.entry(meta);

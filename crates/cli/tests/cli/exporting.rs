@@ -328,12 +328,18 @@ fn a_dry_run_ends_as_the_export_does() {
         // Some have no place in a zip, some no bytes, and some a name of which there are two.
         let twice = [("C:x", &gone), ("C:x", &text), ("C:y", &text), ("C:y", &text)].map(file);
         let once = [("C:z", &gone), ("gone", &gone), ("here", &text)].map(file);
-        let root = writer.directory(&[&twice[..], &once[..]].concat());
+        let pieces = json!([{"s": 0, "l": 4, "o": text}, {"s": 4, "l": 4, "o": gone}]);
+        let list = json!({"stream": "kopia:indirect", "entries": pieces}).to_string();
+        let half = format!("I{}", writer.object(Some('x'), list.as_bytes()));
+        let half = ["C:half", "half"]
+            .map(|name| json!({"name": name, "type": "f", "mode": "0644", "size": 8, "obj": half}));
+        let root = writer.directory(&[&twice[..], &once[..], &half[..]].concat());
         writer.snapshot("app@host:/data", json!({"name": "data", "type": "d", "mode": "0755", "obj": root}));
     });
-    for archive in ["x.zip", "x.tar"] {
+    for (archive, salvage) in [("x.zip", ""), ("x.tar", ""), ("x.zip", " --salvage"), ("x.tar", " --salvage")]
+    {
         let export = |options: &str, code| {
-            let line = format!("export latest --json{options}");
+            let line = format!("export latest --json{salvage}{options}");
             KopiaRs::written(&repository, &line).arg(place.path(archive)).run().exits(code)
         };
         let [foreseen, done] = [" --dry-run", ""].map(|options| {
@@ -344,7 +350,7 @@ fn a_dry_run_ends_as_the_export_does() {
             problems.sort();
             (problems, ["files", "symlinks", "bytes", "problemCount"].map(|key| json[key].take()))
         });
-        assert_eq!(foreseen, done, "{archive}");
+        assert_eq!(foreseen, done, "{archive}{salvage}");
         // The first ends it where that is asked for.
         fs::remove_file(place.path(archive)).unwrap();
         for more in ["", " --dry-run"] {

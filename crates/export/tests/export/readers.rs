@@ -279,12 +279,25 @@ fn what_has_no_place_in_a_zip_and_is_lost_as_well_is_told_once() {
         let torn = entry("C:torn", json!({"type": "s", "size": 8, "obj": half}));
         folder("data", &writer.directory(&[&lost[..], &here, &[link, torn]].concat()))
     });
-    let zip = options(Format::Zip);
-    let found = kopia_export::refused(&Root::new(&root, &zip), &zip);
-    let mut foreseen: Vec<_> = found.problems.iter().map(|problem| &*problem.path).collect();
-    foreseen.sort_unstable();
-    assert_eq!(foreseen, ["C:empty", "C:here", "C:link"]);
-    assert_eq!((found.files, found.symlinks, found.bytes, found.problem_count), (2, 1, 4, 3));
+    let mut zip = options(Format::Zip);
+    for (salvage, files, bytes) in [(false, 0, 0), (true, 1, 8)] {
+        zip.salvage = salvage;
+        let found = kopia_export::refused(&Root::new(&root, &zip), &zip);
+        let mut foreseen: Vec<_> = found.problems.iter().map(|problem| &*problem.path).collect();
+        foreseen.sort_unstable();
+        assert_eq!(foreseen, ["C:empty", "C:here", "C:link"]);
+        // What would be salvaged at another path is no file here, and its problem is that it is damaged.
+        assert_eq!((found.files, found.symlinks), (2 + files, 1));
+        assert_eq!((found.bytes, found.problem_count), (4 + bytes, 3));
+        let (_, outcome) = exported(&root, &zip);
+        let told = outcome.problems.iter().map(|problem| (&*problem.path, problem.defect.word()));
+        let (refused, mut lost): (Vec<_>, Vec<_>) = told.partition(|(_, word)| *word == "leads_out");
+        assert_eq!(refused.len(), 3);
+        lost.sort_unstable();
+        let lost: Vec<_> = lost.into_iter().map(|(path, _)| path).collect();
+        assert_eq!(lost, ["C:gone", "C:half", "C:torn", "half"]);
+        assert_eq!((outcome.files, outcome.bytes, outcome.symlinks), (files, bytes, 0));
+    }
 }
 
 #[test]

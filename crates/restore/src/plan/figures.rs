@@ -53,7 +53,11 @@ pub struct Figures {
     pub left_out: u64,
     /// Entries that cannot be restored, as far as that can be known without reading files.
     pub problem_count: u64,
-    /// The first 10,000 of them; fewer where their paths are very long.
+    /// Those of them that are files of several pieces: what is not lost of these can be salvaged.
+    pub partial_files: u64,
+    /// The bytes of these files, as their entries state them.
+    pub partial_bytes: u64,
+    /// The first 10,000 of the problems; fewer where their paths are very long.
     pub problems: Vec<Problem>,
     /// The numbers of the packs that contents are read from, each with how many ranges and bytes.
     pub(crate) pack_reads: Vec<(u32, u64, u64)>,
@@ -174,7 +178,11 @@ impl Counts {
     fn large_file(&mut self, file: &LargeFile, tally: &Tally<'_>) {
         // Who writes a file reports its lost pieces once it has the others; the planner only notes them.
         match file.take_failed().reason {
-            Some(reason) => tally.problem(file.entry.path(), reason),
+            Some(reason) => {
+                self.figures.partial_files += 1;
+                self.figures.partial_bytes = self.figures.partial_bytes.saturating_add(file.entry.size);
+                tally.problem(file.entry.path(), reason);
+            }
             None => self.file(&file.entry),
         }
         self.child_done(&file.entry.directory);

@@ -172,6 +172,7 @@ fn what_is_lost_is_no_file_and_is_named() {
     let mut paths: Vec<_> = figures.problems.iter().map(|problem| &*problem.path).collect();
     paths.sort();
     assert_eq!((figures.files, figures.problem_count, paths), (1, 3, vec!["gone", "large", "lost"]));
+    assert_eq!((figures.partial_files, figures.partial_bytes), (1, 8), "half of one is there");
 }
 
 #[test]

@@ -36,13 +36,17 @@ struct Json<'a> {
 }
 
 impl Json<'_> {
-    fn add(&mut self, root: &Root, figures: &Figures) {
+    fn add(&mut self, root: &Root, options: &Options, figures: &Figures) {
         self.files += figures.files;
         // The root is counted, which has no entry of its own without attributes.
         let has_none = root.entry.kind() == EntryKind::Directory && !root.attributes;
         self.folders += figures.directories - u64::from(has_none).min(figures.directories);
         self.symlinks += figures.symlinks;
         self.bytes += figures.bytes;
+        if options.salvage {
+            self.files += figures.partial_files;
+            self.bytes += figures.partial_bytes;
+        }
         self.bytes_to_read += figures.bytes_to_read;
         self.left_out += figures.left_out;
         self.problem_count += figures.problem_count;
@@ -80,9 +84,9 @@ pub(super) fn run(
         for problem in &mut figures.problems {
             problem.path = path_of(root, &problem.path);
         }
-        // Of files and links that cannot be had either the figures have said that, and do not count them.
+        // Of files and links that are lost as well the figures have said that.
         let refused = export::refused(root, options);
-        json.add(root, &figures);
+        json.add(root, options, &figures);
         json.refuse(&refused);
         if roots.len() == 1 {
             json.packs = figures.packs;
