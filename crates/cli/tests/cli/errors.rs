@@ -501,16 +501,46 @@ fn what_options_name_beside_the_target_is_neither_that_nor_in_it() {
         assert!(!report.exists(), "{arguments}");
     }
     // An older report may be written anew there.
-    fs::write(&report, "").unwrap();
-    for (arguments, code) in [("c3bc --newer", 0), ("c3bc --existing error", 3), ("c3bc --newer", 0)] {
+    fs::write(&report, "{\"kind\":\"target\",\"class\":\"NoSpace\"}\n").unwrap();
+    for (arguments, code) in [("c3bc --existing error", 3), ("c3bc --newer", 0)] {
         restore(arguments, "--report", &report, &there).exits(code);
         let text = fs::read_to_string(&report).unwrap();
         let is_report = text.lines().all(|line| line.starts_with('{')) && text.is_empty() == (code == 0);
         assert!(is_report, "{arguments}: {text}");
     }
+    // It is empty now, as a file of the snapshot is that has lost its bytes.
+    for arguments in ["c3bc --newer", "c3bc --existing error"] {
+        let ran = restore(arguments, "--report", &report, &there).exits(2);
+        ran.says(&[" has the place of something of the snapshot"]);
+    }
     restore("c3bc/hello.txt c3bc/sub", "--report", &there.join("hello.txt"), &there).exits(2);
     restore("c3bc --exclude hello.txt", "--report", &there.join("hello.txt"), &there).exits(0);
     assert_eq!(fs::read(there.join("hello.txt")).unwrap(), b"");
+}
+
+#[test]
+fn an_empty_file_is_an_older_report_only_where_the_snapshot_has_one() {
+    let place = Place::new();
+    let line = "{\"path\":\"x\",\"kind\":\"target\",\"class\":\"NoSpace\"}\n";
+    let files = [("report", line, 0), ("empty", "", 0), ("notes", "mine", 2)];
+    let repository = place.written(|writer| {
+        let entries = files.map(|(name, text, _)| {
+            let object = writer.file(text.as_bytes());
+            json!({"name": name, "type": "f", "mode": "0644", "size": text.len(), "obj": object})
+        });
+        let root = writer.directory(&entries);
+        writer.snapshot("app@host:/data", json!({"name": "data", "type": "d", "mode": "0755", "obj": root}));
+    });
+    let target = place.path("target");
+    fs::create_dir(&target).unwrap();
+    for (name, ..) in files {
+        fs::write(target.join(name), "").unwrap();
+    }
+    for (name, _, code) in files {
+        let restore = KopiaRs::written(&repository, "restore latest --newer --report").arg(target.join(name));
+        restore.arg(&target).run().exits(code);
+        assert_eq!(fs::read(target.join(name)).unwrap(), b"", "{name}");
+    }
 }
 
 #[test]

@@ -256,21 +256,41 @@ impl Report {
     }
 }
 
-/// Returns whether a file is an older report, or empty, as one of a run without problems is.
-pub(crate) fn is_report(path: &Path) -> bool {
-    // A line is a path and a message about it.
-    const LONGEST: u64 = 1 << 17;
-    // What is no file may have no end, or wait for somebody to write to it.
-    if !path.symlink_metadata().is_ok_and(|metadata| metadata.is_file()) {
-        return false;
+/// What is in a file that a report is to be written to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FoundFile {
+    /// An older report.
+    Report,
+    /// Nothing, as in the report of a run without problems.
+    Empty,
+    /// Something else, or it cannot be read, or is no file.
+    Other,
+}
+
+impl FoundFile {
+    /// Looks at a file.
+    pub(crate) fn at(path: &Path) -> Self {
+        // What is no file may have no end, or wait for somebody to write to it.
+        if !path.symlink_metadata().is_ok_and(|metadata| metadata.is_file()) {
+            return Self::Other;
+        }
+        File::open(path).map_or(Self::Other, Self::of)
     }
-    let mut first = String::new();
-    let read = File::open(path).and_then(|file| BufReader::new(file.take(LONGEST)).read_line(&mut first));
-    let is_line = || {
+
+    /// Looks at the first line of a file.
+    pub(crate) fn of(bytes: impl Read) -> Self {
+        // A line is a path and a message about it.
+        const LONGEST: u64 = 1 << 17;
+        let mut first = String::new();
+        match BufReader::new(bytes.take(LONGEST)).read_line(&mut first) {
+            Ok(0) => return Self::Empty,
+            Ok(_) => {}
+            Err(_) => return Self::Other,
+        }
         let line = serde_json::from_str(&first).unwrap_or(Value::Null);
-        ["kind", "class"].iter().all(|key| line.get(*key).is_some_and(Value::is_string))
-    };
-    read.is_ok_and(|length| length == 0 || is_line())
+        let is_line = ["kind", "class"].iter().all(|key| line.get(*key).is_some_and(Value::is_string));
+        if is_line { Self::Report } else { Self::Other }
+    }
 }
 
 /// Fails if a file has lost its name: who reads the report finds nothing of it then, or something else.

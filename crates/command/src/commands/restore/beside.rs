@@ -16,7 +16,7 @@ use crate::error::Failure;
 use crate::session::Session;
 use crate::terminal::inside::{WHY, is_in};
 use crate::terminal::replace::{is_same, resolved};
-use crate::terminal::report::is_report;
+use crate::terminal::report::FoundFile;
 
 /// What to do instead.
 const OUTSIDE: &str = "name a place outside of the target";
@@ -50,10 +50,11 @@ pub(super) fn refuse_replaced(args: &args::Restore, jobs: &[Job]) -> Result<(), 
     let Some(report) = &args.report else { return Ok(()) };
     let parts =
         jobs.iter().flat_map(|job| job.parts.iter().map(move |part| (&*job.args.places.target, part)));
-    let is_older = LazyCell::new(|| is_report(report));
+    let there = LazyCell::new(|| FoundFile::at(report));
     for (target, (entry, options)) in parts {
-        let stays = (options.newer || options.existing == Existing::Error) && *is_older;
-        if !stays && has_place(entry, options, target, report) {
+        let Some(found) = found_at(entry, options, target, report) else { continue };
+        let stays = (options.newer || options.existing == Existing::Error) && is_older(*there, &found);
+        if !stays {
             let text = format!("the report {} has the place of something of the snapshot", report.display());
             return Err(Failure::usage(text).hint(OUTSIDE));
         }
@@ -61,18 +62,29 @@ pub(super) fn refuse_replaced(args: &args::Restore, jobs: &[Job]) -> Result<(), 
     Ok(())
 }
 
-/// Returns whether something of an entry goes to a place. What cannot be read goes nowhere.
-fn has_place(entry: &Entry, options: &Options, target: &Path, place: &Path) -> bool {
+/// Returns whether what is there is an older report. An empty file may be any that has lost its bytes: it is one only
+/// where the snapshot has an empty file or a report as well.
+fn is_older(there: FoundFile, found: &Entry) -> bool {
+    match there {
+        FoundFile::Report => true,
+        FoundFile::Empty => found.open().is_ok_and(|bytes| FoundFile::of(bytes) != FoundFile::Other),
+        FoundFile::Other => false,
+    }
+}
+
+/// Returns what of an entry goes to a place. What cannot be read goes nowhere.
+fn found_at(entry: &Entry, options: &Options, target: &Path, place: &Path) -> Option<Entry> {
     if entry.kind() != EntryKind::Directory {
-        return is_same(&leaf_in(target, entry), place);
+        return is_same(&leaf_in(target, entry), place).then(|| entry.clone());
     }
     let place = resolved(place);
     // No name of a snapshot is anything but UTF-8.
     let below = place.strip_prefix(resolved(target)).ok().and_then(Path::to_str);
-    let Some(path) = below.filter(|path| !path.is_empty()) else { return false };
-    let Ok(Some(found)) = entry.lookup(path) else { return false };
+    let path = below.filter(|path| !path.is_empty())?;
+    let found = entry.lookup(path).ok()??;
     let is_directory = found.kind() == EntryKind::Directory;
-    options.chosen.as_ref().is_none_or(|chosen| is_taken(chosen, entry, path, is_directory))
+    let is_chosen = options.chosen.as_ref().is_none_or(|chosen| is_taken(chosen, entry, path, is_directory));
+    is_chosen.then_some(found)
 }
 
 /// Returns where a file or link goes.

@@ -45,18 +45,19 @@ fn a_report_is_told_from_whatever_else_a_file_has() {
     let place = tempfile::tempdir().unwrap();
     let [path, link] = ["report", "link"].map(|name| place.path().join(name));
     std::os::unix::fs::symlink(&path, &link).unwrap();
-    assert!(!is_report(&path));
+    assert_eq!(FoundFile::at(&path), FoundFile::Other);
     // Of several restores, keys stand in another order.
     for below in [None, Some("folder")] {
         let report = Report::create(&path, None).unwrap();
-        assert!(is_report(&path), "it is empty");
+        assert_eq!(FoundFile::at(&path), FoundFile::Empty);
         report.below(below).push(&AttributeLine::new("file", Attribute::Owner));
         report.finish().unwrap();
-        assert!(is_report(&path), "{}", std::fs::read_to_string(&path).unwrap());
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(FoundFile::at(&path), FoundFile::Report, "{text}");
     }
-    assert!(!is_report(&link) && !is_report(place.path()));
+    assert_eq!([&*link, place.path()].map(FoundFile::at), [FoundFile::Other; 2]);
     for other in [&b"notes\n"[..], b"{\"kind\":\"List\",\"items\":[]}\n", b"[1]", b"\n", b"\xff\n"] {
         std::fs::write(&path, other).unwrap();
-        assert!(!is_report(&path), "{}", String::from_utf8_lossy(other));
+        assert_eq!(FoundFile::at(&path), FoundFile::Other, "{}", String::from_utf8_lossy(other));
     }
 }
