@@ -18,6 +18,7 @@ pub(crate) mod folding;
 pub(crate) mod handles;
 pub(crate) mod large;
 pub(crate) mod leftover;
+pub(crate) mod lockable;
 pub(crate) mod markers;
 pub(crate) mod merge;
 pub(crate) mod metadata;

@@ -771,7 +771,7 @@ fn what_the_target_cannot_hold_is_foreseen() {
     rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive).expect("nobody has it");
     let notes = run("doctor latest --json --target").exits(0).json()["notes"].to_string();
     assert!(notes.contains("can hold all entries is not known: ") && notes.contains("--dry-run"), "{notes}");
-    drop(lock);
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::Unlock).expect("it was taken");
     fs::remove_dir(busy).expect("it is empty");
     run("doctor latest/fits --json --target").exits(0);
     run("restore latest").exits(3).says(&[&why]);

@@ -5,12 +5,13 @@
 //! written, and a marker that is taken back is gone from the disk before anything is written again.
 
 use std::io::{Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 
 use kopia_repository::Shard;
-use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
+use super::lockable::Lockable;
 use super::staging::{self, Staging};
 use super::target::Target;
 use super::{FILE, Identity, look};
@@ -20,7 +21,7 @@ use crate::{Error, Result};
 /// The lock of a shard, held while this is alive. Two processes that restored the same shard would take each
 /// other's files away, as would two of different numbers of shards; Kubernetes may run two pods of one index.
 #[derive(Debug)]
-pub(crate) struct Lock(#[expect(dead_code, reason = "it only has to stay open")] OwnedFd);
+pub(crate) struct Lock(#[expect(dead_code, reason = "it only has to stay locked")] Lockable);
 
 impl Lock {
     /// Takes the lock of a shard.
@@ -36,7 +37,7 @@ impl Lock {
         let mut tries = 0;
         let file = loop {
             let file = rustix::fs::openat(directory, &*name, flags, Mode::RUSR | Mode::WUSR);
-            let file = file.map_err(|errno| error(errno.into()))?;
+            let file = Lockable::new(file.map_err(|errno| error(errno.into()))?);
             if is_held(&file) || tries == 100 {
                 return Err(busy(shard));
             }
@@ -55,7 +56,7 @@ impl Lock {
             };
             let flags = OFlags::RDWR.union(FILE);
             let opened = rustix::fs::openat(directory, lock_name(staging, other), flags, Mode::empty());
-            if opened.is_ok_and(|file| is_held(&file)) {
+            if opened.is_ok_and(|file| is_held(&Lockable::new(file))) {
                 return Err(busy(other));
             }
         }
@@ -65,8 +66,8 @@ impl Lock {
 
 /// Takes a lock, unless another process holds it. Some network file systems have no locks; then nothing warns
 /// of one.
-fn is_held(file: &OwnedFd) -> bool {
-    rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK)
+fn is_held(file: &Lockable) -> bool {
+    file.try_lock() == Err(Errno::WOULDBLOCK)
 }
 
 fn lock_name(staging: &Staging, shard: Shard) -> String {

@@ -533,7 +533,7 @@ mod tests {
         }
         assert!(!dir.path().join("tree/c").exists());
         // It came to its end.
-        drop(lock);
+        rustix::fs::flock(&lock, rustix::fs::FlockOperation::Unlock).unwrap();
         fs::remove_file(dir.path().join("tree/b/.kopia-rs-restore-k02.shard-1-of-2")).unwrap();
         assert!(remove_extra(parent.as_fd(), b"tree", None).unwrap().is_nothing());
         assert!(!dir.path().join("tree").exists());

@@ -6,13 +6,13 @@ pub(crate) mod pending;
 mod proof;
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use kopia_format::ObjectId;
-use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
 pub(crate) use leftovers::{has_others, is_busy, is_in_use, is_marker, markers_of, remove_markers};
@@ -21,6 +21,7 @@ pub(crate) use ownership::{is_closed, is_own};
 use leftovers::{is_of, leftovers, remove_all};
 use ownership::{is_doubtful, is_proven, lock, not_ours, open_own, prove, sets_modes};
 
+use super::lockable::Lockable;
 use super::metadata::subject::is_refusal;
 use super::remove::remove_tree;
 use super::target::Target;
@@ -45,7 +46,7 @@ const TAG_TEXT: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55
 /// is gone, so that two restores do not remove each other's.
 #[derive(Debug)]
 pub(crate) struct Staging {
-    handle: OwnedFd,
+    handle: Lockable,
     name: String,
     /// Whether an interrupted restore of the same root left it.
     left: bool,
@@ -108,7 +109,7 @@ impl Staging {
         let handle = match open_directory(directory, &name) {
             // Another one has taken it up since, and come to its end.
             Err(source) if source.kind() == io::ErrorKind::NotFound => return Err(busy()),
-            handle => handle.map_err(error)?,
+            handle => Lockable::new(handle.map_err(error)?),
         };
         // In a target where others may rename, one of theirs may have taken its place.
         let stat = rustix::fs::fstat(&handle).map_err(|errno| error(errno.into()))?;
@@ -122,7 +123,7 @@ impl Staging {
         Ok(Self::new(handle, name, false))
     }
 
-    fn new(handle: OwnedFd, name: String, left: bool) -> Self {
+    fn new(handle: Lockable, name: String, left: bool) -> Self {
         Self { handle, name, left, has_tag: AtomicBool::new(false), left_by_probe: OnceLock::new() }
     }
 
@@ -152,7 +153,7 @@ impl Staging {
             });
         };
         // Some network file systems have no locks; then nothing warns of a restore of the whole.
-        let locked = rustix::fs::flock(&handle, FlockOperation::NonBlockingLockShared);
+        let locked = handle.try_share();
         // The process that finished the restore may just have removed it.
         let named = look(directory, &*name).map_err(error)?.map(|stat| Identity::from(&stat));
         if locked == Err(Errno::WOULDBLOCK) || named != Some(Identity::of(&handle).map_err(error)?) {
@@ -266,7 +267,7 @@ pub(crate) fn remove_left(directory: BorrowedFd<'_>, key: &str) -> io::Result<bo
     let name = format!("{PREFIX}{key}");
     let handle = match open_directory(directory, &name) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
-        handle => handle?,
+        handle => Lockable::new(handle?),
     };
     let stat = rustix::fs::fstat(&handle)?;
     // Where no mode can be set, every directory is shown alike.

@@ -8,7 +8,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use kopia_format::Timestamp;
-use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use super::journal::{self, Journal, Read};
@@ -16,6 +16,7 @@ use super::ownership::refuse_others;
 use super::record::Record;
 use super::undo::{self, Undone};
 use super::{KEPT, PREFIX};
+use crate::destination::lockable::Lockable;
 use crate::destination::remove::remove_tree;
 use crate::destination::{Identity, is_posix, open_directory};
 use crate::{Error, Result};
@@ -27,7 +28,7 @@ pub struct KeptFolder {
     /// The directory that it lies in, and its name there.
     pub(super) parent: OwnedFd,
     pub(super) name: String,
-    pub(super) handle: OwnedFd,
+    pub(super) handle: Lockable,
     pub(super) read: Read,
 }
 
@@ -70,7 +71,7 @@ impl KeptFolder {
         };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let parent = rustix::fs::open(directory, flags, Mode::empty())?;
-        let handle = open_directory(parent.as_fd(), name)?;
+        let handle = Lockable::new(open_directory(parent.as_fd(), name)?);
         refuse_others(parent.as_fd(), handle.as_fd())?;
         let read = journal::read(handle.as_fd())?;
         refuse_elsewhere(&parent, Path::new(OsStr::from_bytes(&read.header.path)))?;
@@ -183,7 +184,7 @@ impl KeptFolder {
 
     /// Locks it, so that nobody else changes what is in it.
     pub(super) fn lock(&self) -> io::Result<()> {
-        match rustix::fs::flock(&self.handle, FlockOperation::NonBlockingLockExclusive) {
+        match self.handle.try_lock() {
             Err(Errno::WOULDBLOCK) => Err(Errno::BUSY.into()),
             // Some network file systems have no locks.
             _ => Ok(()),

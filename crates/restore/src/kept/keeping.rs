@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use kopia_format::Timestamp;
-use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::aside::move_entry;
@@ -21,6 +21,7 @@ use super::record::{Found, Header, Moment, Put, Record};
 use super::sweep::{remove_empty, sweep};
 use super::{KEPT, PREFIX};
 use crate::destination::directory::Directory;
+use crate::destination::lockable::Lockable;
 use crate::destination::metadata::put_time_back;
 use crate::destination::mounts::is_mounted;
 use crate::destination::target::Target;
@@ -40,7 +41,7 @@ pub(crate) struct Keeping {
     /// Whether that directory is the target, which has the mode already that it is to have when this is dropped.
     in_target: bool,
     /// Held because it is locked.
-    folder: OwnedFd,
+    folder: Lockable,
     store: OwnedFd,
     state: Mutex<State>,
 }
@@ -168,7 +169,7 @@ impl Keeping {
             name = format!("{label}-{number}");
         }
         let made = || -> io::Result<Self> {
-            let folder = open_directory(parent.as_fd(), &name)?;
+            let folder = Lockable::new(open_directory(parent.as_fd(), &name)?);
             let stat = rustix::fs::fstat(&folder)?;
             if stat.st_dev != target.device {
                 return Err(Errno::XDEV.into());
@@ -176,8 +177,7 @@ impl Keeping {
             // What could not be undone is not to be begun.
             refuse_others(parent.as_fd(), folder.as_fd())?;
             // Some network file systems have no locks.
-            if rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK)
-            {
+            if folder.try_lock() == Err(Errno::WOULDBLOCK) {
                 return Err(Errno::BUSY.into());
             }
             let store = open_store(folder.as_fd())?;

@@ -6,10 +6,11 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::{JOURNAL, KEPT, OWN};
+use crate::destination::lockable::Lockable;
 use crate::destination::metadata::probe::PREFIX;
 use crate::destination::staging::is_own;
 use crate::destination::{look, open_directory};
@@ -23,12 +24,12 @@ pub(super) fn sweep(directory: &Path, name: &OsStr) {
     let left = || -> io::Result<()> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let parent = rustix::fs::open(directory, flags, Mode::empty())?;
-        let folder = open_directory(parent.as_fd(), &name.to_string_lossy())?;
+        let folder = Lockable::new(open_directory(parent.as_fd(), &name.to_string_lossy())?);
         let stat = rustix::fs::fstat(&folder)?;
         let age = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs() as i64);
         let is_old = age.saturating_sub(stat.st_mtime) > JUST_MADE;
         // Whoever works in it has it locked, but for the moment in which it is made.
-        let locked = rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive);
+        let locked = folder.try_lock();
         let journal = look(folder.as_fd(), JOURNAL)?;
         let keeps_nothing = journal.is_none_or(|journal| journal.st_size == 0);
         if is_old && locked.is_ok() && keeps_nothing && is_own(parent.as_fd(), &stat) {

@@ -232,7 +232,7 @@ fn nothing_is_deleted_where_another_restore_is_at_work() {
     }
     assert_eq!(names(&place.path("target")), ["d", "g", "other"]);
     // Once it is through, what it left goes as well.
-    drop(lock);
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::Unlock).unwrap();
     fs::remove_file(place.path("target/other/deep/.kopia-rs-restore-k01.shard-0-of-2")).unwrap();
     let outcome = mirror(&place, &root, false);
     assert_eq!((outcome.deleted, outcome.restores_kept.len()), (4, 0), "{:?}", problems(&outcome));

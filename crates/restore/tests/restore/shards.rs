@@ -253,7 +253,7 @@ fn a_lock_that_is_held_outlives_the_finish() {
     rustix::fs::flock(&held, rustix::fs::FlockOperation::LockExclusive).unwrap();
     part(&place, &root, Portion::Finish(2)).unwrap();
     assert!(lock.exists(), "it is held");
-    drop(held);
+    rustix::fs::flock(&held, rustix::fs::FlockOperation::Unlock).unwrap();
     assert!(part(&place, &root, Portion::Finish(2)).unwrap().already_finished);
     assert!(!lock.exists());
 }

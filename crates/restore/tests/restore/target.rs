@@ -284,7 +284,7 @@ fn a_dry_run_is_refused_where_the_restore_is() {
     rustix::fs::flock(&unfinished, rustix::fs::FlockOperation::LockExclusive).unwrap();
     assert!(matches!(restore(&busy), Err(Error::Busy { .. })));
     assert!(matches!(preview(&busy), Err(Error::Busy { .. })));
-    drop(unfinished);
+    rustix::fs::flock(&unfinished, rustix::fs::FlockOperation::Unlock).unwrap();
     assert_eq!(preview(&busy).unwrap().written, 2);
     restore(&busy).unwrap();
 }

@@ -4,9 +4,10 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use kopia_format::ObjectId;
-use rustix::fs::{AtFlags, Dir, FlockOperation, Mode};
+use rustix::fs::{AtFlags, Dir, Mode};
 use rustix::io::Errno;
 
+use super::super::lockable::Lockable;
 use super::super::{FILE, open_directory};
 use super::{LOCK, PREFIX};
 
@@ -17,9 +18,8 @@ use super::{LOCK, PREFIX};
 pub(crate) fn is_busy(target: BorrowedFd<'_>, root: ObjectId, single: bool) -> io::Result<bool> {
     let directories = if single { vec![format!("{PREFIX}{root}")] } else { leftovers(target)?.0 };
     Ok(directories.iter().any(|name| {
-        open_directory(target, name).is_ok_and(|handle| {
-            rustix::fs::flock(&handle, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK)
-        })
+        open_directory(target, name)
+            .is_ok_and(|handle| Lockable::new(handle).try_share() == Err(Errno::WOULDBLOCK))
     }))
 }
 
@@ -73,7 +73,7 @@ pub(crate) fn is_in_use(parent: BorrowedFd<'_>) -> io::Result<bool> {
 /// might.
 fn is_locked(directory: BorrowedFd<'_>, name: &str) -> bool {
     match open_directory(directory, name) {
-        Ok(handle) => rustix::fs::flock(&handle, FlockOperation::NonBlockingLockShared).is_err(),
+        Ok(handle) => Lockable::new(handle).try_share().is_err(),
         Err(error) => {
             let errno = Errno::from_io_error(&error);
             !matches!(errno, Some(Errno::NOENT | Errno::NOTDIR | Errno::LOOP))
@@ -87,8 +87,8 @@ pub(crate) fn remove_markers(target: BorrowedFd<'_>, name: &str) -> io::Result<(
     for marker in markers_of(target, name)? {
         let lock = marker[name.len()..].starts_with(LOCK);
         let lock = lock.then(|| rustix::fs::openat(target, &*marker, FILE, Mode::empty()).ok()).flatten();
-        let taken =
-            lock.as_ref().map(|lock| rustix::fs::flock(lock, FlockOperation::NonBlockingLockExclusive));
+        let lock = lock.map(Lockable::new);
+        let taken = lock.as_ref().map(Lockable::try_lock);
         if taken != Some(Err(Errno::WOULDBLOCK)) {
             remove_all(target, std::iter::once(&marker))?;
         }

@@ -2,11 +2,12 @@
 //! used.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
-use rustix::fs::{FlockOperation, Mode, Stat};
+use rustix::fs::{Mode, Stat};
 use rustix::io::Errno;
 
+use super::super::lockable::Lockable;
 use super::super::metadata::probe::creator_in;
 use super::super::target::Target;
 use super::super::{Identity, is_directory, look, open_to_change};
@@ -15,7 +16,7 @@ use super::proof;
 /// Opens a staging directory that was left; `None` for what is not a directory, belongs to another user, lets
 /// others write in it, who may have put anything there, or may be another directory that they gave the name.
 /// Notes whether the target was created for it.
-pub(super) fn open_own(target: &Target, name: &str) -> io::Result<Option<OwnedFd>> {
+pub(super) fn open_own(target: &Target, name: &str) -> io::Result<Option<Lockable>> {
     let directory = target.directory.as_fd();
     // Before its mode is changed, and after that of what was opened.
     let is_ours = |stat: &Stat| is_own(directory, stat) && !is_doubtful(directory, stat);
@@ -40,7 +41,7 @@ pub(super) fn open_own(target: &Target, name: &str) -> io::Result<Option<OwnedFd
     if Mode::from_raw_mode(stat.st_mode).contains(Mode::SVTX) {
         target.set_new();
     }
-    Ok(Some(handle))
+    Ok(Some(Lockable::new(handle)))
 }
 
 /// Returns whether nobody but a directory's owner may write in it.
@@ -123,9 +124,9 @@ pub(super) fn not_ours(name: &str, stat: &Stat) -> io::Error {
 
 /// Takes the lock of a staging directory; returns whether it is ours and the directory still has its name:
 /// another restore may just have removed it, and made a new one.
-pub(super) fn lock(handle: &OwnedFd, target: BorrowedFd<'_>, name: &str) -> io::Result<bool> {
+pub(super) fn lock(handle: &Lockable, target: BorrowedFd<'_>, name: &str) -> io::Result<bool> {
     // Some network file systems have no locks; then nothing warns of a second restore.
-    if rustix::fs::flock(handle, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {
+    if handle.try_lock() == Err(Errno::WOULDBLOCK) {
         return Ok(false);
     }
     let named = look(target, name)?.map(|stat| Identity::from(&stat));

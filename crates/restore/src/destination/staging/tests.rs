@@ -5,6 +5,7 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::sync::Arc;
 
 use kopia_testkit::refuse::{Call, refusing};
+use rustix::fs::FlockOperation;
 
 use super::*;
 use crate::Portion;
