@@ -116,8 +116,8 @@ impl Staging {
         if !is_own(directory, &stat) || is_doubtful(directory, &stat) {
             return Err(error(not_ours(&name, &stat)));
         }
-        prove(directory, handle.as_fd(), &name).map_err(error)?;
-        if !lock(&handle, directory, &name).map_err(error)? {
+        let is_proven = prove(directory, handle.as_fd(), &name).map_err(error)?;
+        if !is_proven || !lock(&handle, directory, &name).map_err(error)? {
             return Err(busy());
         }
         Ok(Self::new(handle, name, false))
@@ -131,6 +131,7 @@ impl Staging {
     fn share(target: &Target, name: String) -> Result<Self> {
         let directory = target.directory.as_fd();
         let error = |source: io::Error| target.error("cannot be written", source);
+        let busy = || Error::Busy { target: target.path.clone() };
         match make(target, &name) {
             // The markers of a directory that is gone stand for nothing; a lock may be another shard's that
             // has just begun.
@@ -138,8 +139,10 @@ impl Staging {
                 let mut markers = markers_of(directory, &name).map_err(error)?;
                 markers.retain(|marker| !marker[name.len()..].starts_with(LOCK));
                 remove_all(directory, markers.iter()).map_err(error)?;
-                if let Some(handle) = open_own(target, &name).map_err(error)? {
-                    prove(directory, handle.as_fd(), &name).map_err(error)?;
+                if let Some(handle) = open_own(target, &name).map_err(error)?
+                    && !prove(directory, handle.as_fd(), &name).map_err(error)?
+                {
+                    return Err(busy());
                 }
             }
             Err(Errno::EXIST) => {}
@@ -149,7 +152,7 @@ impl Staging {
             return Err(match look(directory, &*name).map_err(error)? {
                 Some(stat) => error(not_ours(&name, &stat)),
                 // The process that finished the restore has just removed it.
-                None => Error::Busy { target: target.path.clone() },
+                None => busy(),
             });
         };
         // Some network file systems have no locks; then nothing warns of a restore of the whole.
@@ -157,7 +160,7 @@ impl Staging {
         // The process that finished the restore may just have removed it.
         let named = look(directory, &*name).map_err(error)?.map(|stat| Identity::from(&stat));
         if locked == Err(Errno::WOULDBLOCK) || named != Some(Identity::of(&handle).map_err(error)?) {
-            return Err(Error::Busy { target: target.path.clone() });
+            return Err(busy());
         }
         let staging = Self::new(handle, name, true);
         // Before others find a target that is as new as this, or as the lock that comes next. A run of the whole

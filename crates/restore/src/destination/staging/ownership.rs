@@ -76,18 +76,25 @@ pub(super) fn is_proven(target: BorrowedFd<'_>, handle: BorrowedFd<'_>, name: &s
     Ok(!others_rename(target) || proof::is_proven(handle, name)? || !sets_modes(target))
 }
 
-/// Leaves the proof in a staging directory that was just made, where it may be asked for.
+/// Leaves the proof in a staging directory that was just made, where it may be asked for. Returns false if the
+/// directory is gone: another restore has taken it up since, and come to its end.
 ///
 /// # Errors
 /// What the system says. If something is in the directory, then it is another one.
-pub(super) fn prove(target: BorrowedFd<'_>, handle: BorrowedFd<'_>, name: &str) -> io::Result<()> {
+pub(super) fn prove(target: BorrowedFd<'_>, handle: BorrowedFd<'_>, name: &str) -> io::Result<bool> {
     if !others_rename(target) {
-        return Ok(());
+        return Ok(true);
     }
-    if !is_proven(target, handle, name)? {
-        return Err(not_ours(name, &rustix::fs::fstat(handle)?));
+    let leave = || {
+        if !is_proven(target, handle, name)? {
+            return Err(not_ours(name, &rustix::fs::fstat(handle)?));
+        }
+        proof::leave(handle, name)
+    };
+    match leave() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        left => left.map(|()| true),
     }
-    proof::leave(handle, name)
 }
 
 /// Returns whether modes can be set in a directory; where that cannot be found out, they may be.
@@ -135,7 +142,28 @@ pub(super) fn lock(handle: &Lockable, target: BorrowedFd<'_>, name: &str) -> io:
 
 #[cfg(test)]
 mod tests {
+    use std::fs::{self, File, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
+
+    #[test]
+    fn what_was_just_made_may_be_gone_before_it_is_proven() {
+        let place = tempfile::tempdir().unwrap();
+        fs::set_permissions(place.path(), Permissions::from_mode(0o777)).unwrap();
+        let target = File::open(place.path()).unwrap();
+        let [there, gone] = ["there", "gone"].map(|name| {
+            fs::create_dir(place.path().join(name)).unwrap();
+            File::open(place.path().join(name)).unwrap()
+        });
+        fs::remove_dir(place.path().join("gone")).unwrap();
+        assert!(prove(target.as_fd(), there.as_fd(), "own").unwrap());
+        assert!(place.path().join("there/own").exists());
+        assert!(!prove(target.as_fd(), gone.as_fd(), "own").unwrap());
+        // What has something in it is another one.
+        fs::write(place.path().join("there/precious"), b"x").unwrap();
+        assert!(prove(target.as_fd(), there.as_fd(), "other").is_err());
+    }
 
     #[test]
     fn what_is_a_users_is_that_of_whose_all_new_files_are_as_well() {
