@@ -171,8 +171,7 @@ fn is_undoable(folder: &KeptFolder) -> bool {
 }
 
 fn is_later(other: &KeptFolder, folder: &KeptFolder) -> bool {
-    let order = |folder: &KeptFolder| (folder.began(), folder.path().to_owned());
-    is_undoable(other) && other.target() == folder.target() && order(other) > order(folder)
+    is_undoable(other) && other.target() == folder.target() && other.is_later_than(folder)
 }
 
 fn undo(folder: KeptFolder, json: bool, quiet: bool) -> Result<Exit, Failure> {

@@ -31,7 +31,7 @@ pub fn all_kept(near: &Path) -> (Vec<KeptFolder>, Vec<Error>) {
             Err(error) => unusable.push(error),
         }
     }
-    found.sort_by_key(|folder| Reverse((folder.read.header.began, folder.name.clone())));
+    found.sort_by_key(|folder| Reverse((folder.order(), folder.name.clone())));
     (found, unusable)
 }
 
@@ -62,4 +62,50 @@ fn open_all(near: &Path) -> impl Iterator<Item = Result<KeptFolder>> {
 pub(super) fn names_in(directory: &Path) -> io::Result<Vec<OsString>> {
     let names = fs::read_dir(directory)?.filter_map(|entry| Some(entry.ok()?.file_name()));
     Ok(names.filter(|name| name.as_bytes().starts_with(PREFIX.as_bytes())).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::super::record::Header;
+    use super::*;
+
+    #[test]
+    fn of_restores_of_the_same_second_the_one_of_the_highest_number_is_the_latest() {
+        let place = tempfile::tempdir().unwrap();
+        let above = fs::canonicalize(place.path()).unwrap();
+        let target = above.join("target");
+        fs::create_dir(&target).unwrap();
+        let keep = |name: &str, began| {
+            let folder = above.join(format!("{PREFIX}target-{name}"));
+            fs::create_dir(&folder).unwrap();
+            fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
+            let path = target.as_os_str().as_bytes().to_vec();
+            let header = Header { inode: 1, new: false, key: "kaa".into(), began, path };
+            fs::write(folder.join(JOURNAL), header.line() + "done\n").unwrap();
+        };
+        let names = ["20200102T030405Z", "20200102T030405Z-2", "20200102T030405Z-10", "20200102T030406Z"];
+        for (name, began) in
+            names.into_iter().zip([1_577_934_245, 1_577_934_245, 1_577_934_245, 1_577_934_246])
+        {
+            keep(name, began);
+        }
+        let mut found = find_kept(&target);
+        found.reverse();
+        let expected: Vec<_> =
+            names.iter().map(|name| above.join(format!("{PREFIX}target-{name}"))).collect();
+        assert_eq!(found.iter().map(KeptFolder::path).collect::<Vec<_>>(), expected);
+        for (number, folder) in found.iter().enumerate() {
+            let later = found.iter().filter(|other| other.is_later_than(folder)).count();
+            assert_eq!(later, found.len() - 1 - number, "{}", folder.name);
+        }
+        // None is later than itself, whichever way it was opened.
+        let link = above.join("link");
+        symlink(&above, &link).unwrap();
+        for folder in &found {
+            let again = KeptFolder::open(link.join(&folder.name)).unwrap();
+            assert!(!again.is_later_than(folder) && !folder.is_later_than(&again));
+        }
+    }
 }

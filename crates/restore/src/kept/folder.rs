@@ -93,6 +93,19 @@ impl KeptFolder {
         Timestamp::new(self.read.header.began, 0).unwrap_or_default()
     }
 
+    /// Returns whether its restore began after that of another folder of the same target. Those of one second are
+    /// numbered.
+    ///
+    /// A clock that was set back between the two makes the later one the earlier.
+    pub fn is_later_than(&self, other: &Self) -> bool {
+        self.order() > other.order()
+    }
+
+    /// Returns when the restore began, in seconds since 1970, and its number among those of this second.
+    pub(super) fn order(&self) -> (i64, u32) {
+        (self.read.header.began, self.number())
+    }
+
     /// Returns the id of the root object that was restored.
     pub fn object(&self) -> &str {
         let key = &self.read.header.key;

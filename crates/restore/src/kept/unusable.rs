@@ -45,7 +45,7 @@ impl KeptFolder {
         let (directory, name) = (other.parent()?, other.file_name()?.to_str()?);
         let (label, time, number) = parts(name)?;
         let began = time_in_name(self.read.header.began);
-        let own = (&*began, parts(&self.name).map_or(1, |parts| parts.2));
+        let own = (&*began, self.number());
         let (is_later, is_exact) = ((time, number) >= own, self.target() == place);
         origins(directory, label, place).into_iter().find_map(|origin| {
             let is_of_place = origin.target == place;
@@ -53,6 +53,11 @@ impl KeptFolder {
             let goes_first = if by_time { is_later && origin.concerns(place) } else { is_of_place };
             goes_first.then_some(Preceding { path: origin.path, is_later: by_time })
         })
+    }
+
+    /// Returns its number among those that were made for one target in the same second, from 1 on.
+    pub(super) fn number(&self) -> u32 {
+        parts(&self.name).map_or(1, |parts| parts.2)
     }
 }
 
