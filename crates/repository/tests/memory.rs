@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test whose own steps fail has failed")]
 
+use std::num::NonZero;
 use std::path::Path;
 use std::sync::Barrier;
 use std::thread;
@@ -17,7 +18,9 @@ use serde_json::json;
 
 const MIB: u64 = 1 << 20;
 
-fn options(resources: Resources) -> OpenOptions {
+/// Two threads work, whatever the machine has: each has buffers and a heap of its own.
+fn options(mut resources: Resources) -> OpenOptions {
+    resources.threads = NonZero::new(2);
     let mut options = OpenOptions::default();
     options.resources = resources;
     options

@@ -1,9 +1,10 @@
 //! The memory of a restore does not grow with the number of files.
 
+use std::num::NonZeroUsize;
 use std::path::Path;
 
 use kopia_codec::key::Password;
-use kopia_repository::Repository;
+use kopia_repository::{OpenOptions, Repository};
 use kopia_restore::Options;
 use kopia_storage::FilesystemStore;
 use kopia_testkit::huge::HugeTree;
@@ -11,15 +12,20 @@ use kopia_testkit::peak;
 use kopia_testkit::writer::PASSWORD;
 
 /// Restores a tree of this shape into an empty directory, and returns the most bytes that this took in
-/// memory.
+/// memory. Two threads work, whatever the machine has: each has buffers and a heap of its own.
 fn peak_of(test: &str, shape: &[u64]) -> Option<u64> {
     let tree = HugeTree::new(shape);
     let set_up = |place: &Path| tree.write_in(&place.join("repository")).unwrap();
     let restore = |place: &Path| {
         let store = FilesystemStore::open(place.join("repository")).unwrap();
-        let repository = Repository::open(store, &Password::from(PASSWORD)).unwrap();
+        let two = NonZeroUsize::new(2);
+        let mut open = OpenOptions::default();
+        open.resources.threads = two;
+        let repository = Repository::open_with(store, &Password::from(PASSWORD), &open).unwrap();
         let root = repository.snapshots().unwrap().iter().next().unwrap().root().unwrap();
-        let outcome = kopia_restore::restore(&root, place.join("target"), &Options::default()).unwrap();
+        let mut options = Options::default();
+        options.parallel = two;
+        let outcome = kopia_restore::restore(&root, place.join("target"), &options).unwrap();
         assert_eq!((outcome.files, outcome.problem_count), (tree.files(), 0));
     };
     peak::of(test, &format!("{shape:?}"), set_up, restore)
