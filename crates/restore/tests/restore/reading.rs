@@ -11,7 +11,7 @@ use kopia_codec::key::Password;
 use kopia_format::{BlobId, ContentId};
 use kopia_repository::{Entry, Repository};
 use kopia_restore::Options;
-use kopia_storage::testing::{CountingStore, FaultyStore};
+use kopia_storage::testing::{CountingStore, DelayedStore, FaultyStore};
 use kopia_storage::{BlobBytes, BlobInfo, BlobStore, MemoryStore, ReadAhead, ReadProfile, Result};
 use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
 
@@ -136,15 +136,16 @@ fn one_worker() -> Options {
 #[test]
 fn where_reads_take_long_many_are_under_way_for_one_worker() {
     let place = Place::new();
-    let store = FaultyStore::new(blobs()).delay(Duration::from_millis(100));
+    let ReadProfile { parallel_reads, most_reads, .. } = ReadProfile::NETWORK;
+    let store = DelayedStore::new(blobs(), Duration::from_millis(100));
     let store = Arc::new(Distant::new(store));
     let root = open(store.clone());
     store.reads.take_most();
+    store.inner.gather("p", parallel_reads / 2);
     let outcome = kopia_restore::restore(&root, place.path("target"), &one_worker()).unwrap();
     assert_eq!((outcome.files, outcome.problem_count), (FILES as u64, 0));
     assert_all_there(&place);
     let most = store.reads.take_most();
-    let ReadProfile { parallel_reads, most_reads, .. } = ReadProfile::NETWORK;
     assert!((parallel_reads / 2..=most_reads).contains(&most), "{most} at once");
 }
 
