@@ -48,10 +48,21 @@ impl Cache {
         if let Some(plain) = self.get(content) {
             return Ok(plain);
         }
+        self.read_once(content, keep, read)
+    }
+
+    /// As [`Self::get_or_read`], of a content that was not held a moment ago.
+    fn read_once(
+        &self,
+        content: &ContentId,
+        keep: bool,
+        read: impl FnOnce() -> Result<Vec<u8>>,
+    ) -> Result<Plain> {
         let boarded = Boarded { cache: self, content, flight: self.board(content) };
         let mut landed = lock(&boarded.flight);
-        if let Some(plain) = &*landed {
-            return Ok(plain.clone());
+        // An earlier flight may have landed since, and been cleared away: then it is held.
+        if let Some(plain) = landed.clone().or_else(|| self.get(content)) {
+            return Ok(plain);
         }
         let plain = Arc::new(read()?);
         if self.kept.was_asked_for(content) || keep {
@@ -117,6 +128,14 @@ mod tests {
         });
         assert_eq!(reads.into_inner(), 1);
         assert!(lock(&cache.flights).is_empty());
+    }
+
+    #[test]
+    fn what_has_landed_since_it_was_looked_for_is_not_read_again() {
+        let cache = Cache::new(1 << 20);
+        cache.get_or_read(&content(1), true, || Ok(vec![1])).unwrap();
+        // As of a thread that had looked before that.
+        assert_eq!(*cache.read_once(&content(1), true, || panic!("it is held")).unwrap(), [1]);
     }
 
     #[test]
