@@ -98,6 +98,40 @@ fn a_repository_that_nobody_may_write_is_enough() {
     }
 }
 
+/// A signal leaves less than a second for them, and a disk that others keep busy may take longer.
+#[test]
+fn metrics_are_not_waited_for_until_they_are_on_disk() {
+    if Command::new("strace").arg("--version").output().is_err() {
+        kopia_testkit::facilities::left_out("strace is not on PATH");
+        return;
+    }
+    let case = golden::case("sources");
+    let place = tempfile::tempdir().unwrap();
+    let log = place.path().join("log");
+    for (arguments, password) in [("restore c3bc target", "wrong"), ("verify", &*case.password)] {
+        let metrics = place.path().join("metrics");
+        Command::new("strace")
+            .args(["-f", "-qq", "-e", "trace=fsync,fdatasync,sync,syncfs", "-o"])
+            .arg(&log)
+            .arg(env!("CARGO_BIN_EXE_kopia-rs"))
+            .args(arguments.split(' '))
+            .arg("--metrics")
+            .arg(&metrics)
+            .arg("--repository")
+            .arg(&case.repository)
+            .current_dir(place.path())
+            .env_clear()
+            .env("KOPIA_PASSWORD", password)
+            .output()
+            .unwrap();
+        let written = fs::read_to_string(&metrics).unwrap();
+        assert!(written.starts_with("# HELP kopia_rs_"), "{arguments}: {written}");
+        let log = fs::read_to_string(&log).unwrap();
+        assert!(!log.contains("sync"), "{arguments}: {log}");
+        fs::remove_file(&metrics).unwrap();
+    }
+}
+
 /// All paths below a folder, itself first.
 fn entries(folder: &Path) -> Vec<(std::path::PathBuf, bool)> {
     let mut all = vec![(folder.to_path_buf(), true)];

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use super::replace::replace;
+use super::replace::replace_unsynced;
 
 /// How metrics begin.
 const START: &[u8] = b"# HELP kopia_rs_";
@@ -43,7 +43,7 @@ impl MetricsFile {
         }
         // Milliseconds are exact enough, and short.
         let seconds = (self.start.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
-        replace(&self.path, text(seconds).as_bytes(), 0o644)
+        replace_unsynced(&self.path, text(seconds).as_bytes(), 0o644)
     }
 }
 

@@ -49,7 +49,13 @@ pub(crate) fn refusal_by_any(file: &Path) -> Option<(String, &'static str)> {
 
 /// Replaces a file, or makes it, with this mode.
 pub(crate) fn replace(file: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    write(file, bytes, mode, true)
+    write(file, bytes, mode)?.finish(file, true)
+}
+
+/// As [`replace`], and does not wait for the disk, which may take seconds: for metrics, whose readers need none of
+/// it, and which a signal leaves less than one.
+pub(crate) fn replace_unsynced(file: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    write(file, bytes, mode)?.give_name(file, true)
 }
 
 /// Makes a file, with this mode.
@@ -57,17 +63,18 @@ pub(crate) fn replace(file: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 /// # Errors
 /// What the system says; [`io::ErrorKind::AlreadyExists`] if something has that name.
 pub(crate) fn create(file: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    write(file, bytes, mode, false)
+    write(file, bytes, mode)?.finish(file, false)
 }
 
-fn write(file: &Path, bytes: &[u8], mode: u32, overwrite: bool) -> io::Result<()> {
+/// Writes a file that has no name yet, or one of its own.
+fn write(file: &Path, bytes: &[u8], mode: u32) -> io::Result<Unfinished> {
     if file.file_name().is_none() {
         return Err(io::ErrorKind::InvalidInput.into());
     }
     // Collectors take files by their ending, which this one does not have.
     let new = Unfinished::create(&directory(file), ".kopia-rs-new-", mode)?;
     new.file().write_all(bytes)?;
-    new.finish(file, overwrite)
+    Ok(new)
 }
 
 /// Returns the folder that a file lies in.
@@ -96,14 +103,21 @@ mod tests {
 
     use super::*;
 
+    type Replace = fn(&Path, &[u8], u32) -> io::Result<()>;
+
     #[test]
     fn what_another_process_of_the_same_number_writes_is_left_alone() {
         let place = tempfile::tempdir().unwrap();
         let file = place.path().join("x");
         let another = place.path().join(format!(".x.{}.new", std::process::id()));
         fs::write(&another, "another").unwrap();
-        for text in ["first", "second"] {
-            replace(&file, text.as_bytes(), 0o600).unwrap();
+        let writes = [
+            ("first", replace as Replace),
+            ("second", replace as Replace),
+            ("third", replace_unsynced as Replace),
+        ];
+        for (text, write) in writes {
+            write(&file, text.as_bytes(), 0o600).unwrap();
             assert_eq!(fs::read_to_string(&file).unwrap(), text);
         }
         assert_eq!(fs::read_to_string(another).unwrap(), "another");

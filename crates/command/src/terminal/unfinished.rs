@@ -65,14 +65,22 @@ impl Unfinished {
         &self.name
     }
 
-    /// Gives the file its name. It is forced to disk first: some file systems say only then, or where it is
-    /// closed, that they have no room.
+    /// Forces the file to disk, and gives it its name.
+    ///
+    /// # Errors
+    /// As [`Self::give_name`].
+    pub(crate) fn finish(&self, path: &Path, overwrite: bool) -> io::Result<()> {
+        self.file.sync_all()?;
+        self.give_name(path, overwrite)
+    }
+
+    /// Gives the file its name. Some file systems say only where it is closed that they have no room, and others
+    /// only where it is forced to disk.
     ///
     /// # Errors
     /// What the system says; [`io::ErrorKind::AlreadyExists`] if something has that name and is not to be
     /// replaced.
-    pub(crate) fn finish(&self, path: &Path, overwrite: bool) -> io::Result<()> {
-        self.file.sync_all()?;
+    pub(crate) fn give_name(&self, path: &Path, overwrite: bool) -> io::Result<()> {
         check_close(&self.file)?;
         if !self.is_named {
             match link(&self.file, path) {

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::line::SetupError;
 use super::report::JobReport;
 use crate::terminal::inside::{WHY, is_in};
-use crate::terminal::replace::{ELSEWHERE, refusal, refusal_by_any, replace};
+use crate::terminal::replace::{ELSEWHERE, refusal, refusal_by_any, replace_unsynced};
 
 /// Checks before the restore whether the file may be written: nothing is ever written to a repository, also
 /// where settings do not say which one is meant. In the folder that is restored into it would be an extra, or
@@ -23,7 +23,7 @@ pub(crate) fn check(file: &Path, repository: Option<&Path>, target: Option<&Path
 
 /// Replaces the file in one step: a reader sees the old text or the new one.
 pub(crate) fn write(file: &Path, report: &JobReport) -> io::Result<()> {
-    replace(file, report.metrics().text().as_bytes(), 0o644)
+    replace_unsynced(file, report.metrics().text().as_bytes(), 0o644)
 }
 
 #[cfg(test)]
