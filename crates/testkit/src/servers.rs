@@ -9,6 +9,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 pub use sshd::{PASSPHRASE, Sshd, user};
@@ -50,13 +51,22 @@ pub fn find(name: &str) -> Option<PathBuf> {
         .find(|program| program.is_file())
 }
 
-/// Returns a port of 127.0.0.1 that nobody listens on.
+/// How many ports one process hands out before it begins again.
+const PORTS: u16 = 100;
+
+/// Returns a port of 127.0.0.1 that nobody listens on, and that nobody gets who asks the system for any: it stays
+/// free until a server starts there, however long that takes.
 ///
 /// # Panics
 /// If there is none.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port of 127.0.0.1 is free");
-    listener.local_addr().expect("a listener has an address").port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Linux draws ports from 32768 on (ip_local_port_range). Processes that test at once have their own below.
+    let first = 10_000 + (std::process::id() % 220) as u16 * PORTS;
+    (0..PORTS)
+        .map(|_| first + NEXT.fetch_add(1, Ordering::Relaxed) % PORTS)
+        .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
+        .expect("a port of 127.0.0.1 is free")
 }
 
 /// A running server, which is killed when dropped.
@@ -117,4 +127,20 @@ pub fn send(port: u16, head: &str, headers: &[(&str, &str)], body: &[u8]) -> (u1
     let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
     let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_string());
     (status.expect("an answer has a status"), body.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn a_port_is_given_once_and_never_drawn_by_the_system() {
+        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, free_port())).unwrap();
+        let ports: BTreeSet<u16> = (0..PORTS / 2).map(|_| free_port()).collect();
+        assert_eq!(ports.len(), usize::from(PORTS / 2));
+        assert!(!ports.contains(&taken.local_addr().unwrap().port()));
+        assert!(ports.iter().all(|port| (10_000..32_768).contains(port)), "{ports:?}");
+    }
 }

@@ -161,9 +161,7 @@ fn what_a_server_says_no_with() {
 
 #[test]
 fn a_store_that_is_out_of_reach() {
-    // Nobody listens where somebody did a moment ago.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    is_of(at_port(port), 1, "Unavailable");
+    is_of(at_port(kopia_testkit::servers::free_port()), 1, "Unavailable");
 }
 
 /// A copy in which a bit of each pack with this prefix is another one.
