@@ -6,6 +6,8 @@
 
 mod bucket;
 mod forward;
+#[cfg(test)]
+mod tests;
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -178,6 +180,15 @@ pub struct HttpServer {
     thread: Option<JoinHandle<()>>,
 }
 
+/// A request that is under way until this is dropped.
+struct InFlight<'a>(&'a AtomicUsize);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 /// What a server saw.
 #[derive(Debug, Default)]
 struct Seen {
@@ -271,6 +282,7 @@ fn serve(stream: &TcpStream, answer: &dyn Fn(&Request) -> Response, seen: &Seen)
     loop {
         let mut request = read_request(&mut reader)?;
         let now = seen.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
+        let in_flight = InFlight(&seen.in_flight);
         seen.most_in_flight.fetch_max(now, Ordering::SeqCst);
         {
             let mut requests = seen.requests.lock().ok()?;
@@ -278,8 +290,7 @@ fn serve(stream: &TcpStream, answer: &dyn Fn(&Request) -> Response, seen: &Seen)
             requests.push(request.clone());
         }
         let response = answer(&request);
-        let sent = write_response(stream, &request, &response);
-        seen.in_flight.fetch_sub(1, Ordering::SeqCst);
+        let sent = write_response(stream, &request, &response, in_flight);
         if sent.is_none() || !response.keeps_connection() {
             let _ = stream.shutdown(Shutdown::Both);
             return None;
@@ -305,7 +316,12 @@ fn read_request(reader: &mut BufReader<&TcpStream>) -> Option<Request> {
     Some(request)
 }
 
-fn write_response(mut stream: &TcpStream, request: &Request, response: &Response) -> Option<()> {
+fn write_response(
+    mut stream: &TcpStream,
+    request: &Request,
+    response: &Response,
+    in_flight: InFlight<'_>,
+) -> Option<()> {
     std::thread::sleep(response.delay);
     if response.hangs_up {
         return None;
@@ -322,22 +338,35 @@ fn write_response(mut stream: &TcpStream, request: &Request, response: &Response
         head.push_str("connection: close\r\n");
     }
     head.push_str("\r\n");
+    let length = match &*request.method {
+        "HEAD" => 0,
+        _ => response.cut.unwrap_or(usize::MAX).min(response.body.len()),
+    };
+    let body = &response.body[..length];
+    // Once a client has the last byte, it may ask for something else, by another connection as well.
+    let Some((last, most)) = body.split_last() else {
+        drop(in_flight);
+        return stream.write_all(head.as_bytes()).ok();
+    };
     stream.write_all(head.as_bytes()).ok()?;
-    if request.method == "HEAD" {
-        return Some(());
-    }
-    let body = &response.body[..response.cut.unwrap_or(usize::MAX).min(response.body.len())];
-    loop {
-        if response.chunk_delay.is_zero() {
-            stream.write_all(body).ok()?;
-        } else {
-            for byte in body {
-                std::thread::sleep(response.chunk_delay);
-                stream.write_all(&[*byte]).ok()?;
-            }
-        }
-        if !response.endless {
-            return Some(());
+    if response.endless {
+        loop {
+            write_body(stream, body, response.chunk_delay)?;
         }
     }
+    write_body(stream, most, response.chunk_delay)?;
+    drop(in_flight);
+    write_body(stream, std::slice::from_ref(last), response.chunk_delay)
+}
+
+/// Writes bytes, at once or one by one after a delay for each.
+fn write_body(mut stream: &TcpStream, bytes: &[u8], delay: Duration) -> Option<()> {
+    if delay.is_zero() {
+        return stream.write_all(bytes).ok();
+    }
+    for byte in bytes {
+        std::thread::sleep(delay);
+        stream.write_all(&[*byte]).ok()?;
+    }
+    Some(())
 }
