@@ -75,6 +75,10 @@ fn stops_by_itself(repository: &Path, target: &Path, signal: Signal, status: i32
     }
     assert_eq!(ended.status.code(), Some(status), "{said}");
     let left = names(target);
+    // A signal that comes while folders get their names comes too late.
+    if left.len() > 1 {
+        return false;
+    }
     let [unfinished] = &left[..] else { panic!("{left:?}") };
     let last = said.lines().last().expect("a line");
     assert!(last.starts_with("error: ") && last.contains("SIG"), "{said}");

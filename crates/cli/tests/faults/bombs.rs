@@ -15,11 +15,23 @@ const MEMORY: u32 = 1 << 20;
 /// What hangs is ended after this time.
 const WATCHDOG: Duration = Duration::from_secs(100);
 
+/// Returns the first two cores that this process may use. Commands have a thread for each core, which takes memory
+/// of its own: the bounds here are those of a machine with two, wherever the tests run.
+fn cores() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap();
+    let cores = list.trim().split(',').flat_map(|range| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        first.parse::<u32>().unwrap()..=last.parse::<u32>().unwrap()
+    });
+    cores.take(2).map(|core| core.to_string()).collect::<Vec<_>>().join(",")
+}
+
 /// Runs a command within bounded memory.
 #[track_caller]
 fn bounded(command: &Command) -> Output {
     let mut bounded = Command::new("sh");
-    bounded.args(["-c", &format!("ulimit -v {MEMORY}; exec \"$@\""), "sh"]);
+    bounded.args(["-c", &format!("ulimit -v {MEMORY}; exec taskset -c {} \"$@\"", cores()), "sh"]);
     bounded.arg(command.get_program()).args(command.get_args());
     clean(&mut bounded);
     let start = Instant::now();

@@ -1,11 +1,13 @@
 //! Servers that are ill or hostile: the command tells one error, soon, within bounded memory, and writes
 //! nothing.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io::{Read, Seek};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use kopia_testkit::golden::{self, Case};
@@ -124,14 +126,21 @@ fn is_blob(request: &Request, kind: &str) -> bool {
 
 #[test]
 fn a_restore_from_a_bucket_is_exact_though_answers_are_spoilt_now_and_then() {
-    let place = Place::new(|request, answer| match request.number % 5 {
-        0 => Response::new(503, "slow down").header("retry-after", "0"),
-        2 => {
-            let half = answer.body().len() / 2;
-            answer.cut_after(half)
+    // Counted for each path: of all requests, those of one that others take turns with might all be spoilt.
+    let asked = Mutex::new(HashMap::<String, usize>::new());
+    let place = Place::new(move |request, answer| {
+        let mut asked = asked.lock().unwrap();
+        let number = asked.entry(request.path.clone()).or_default();
+        *number += 1;
+        match *number {
+            1 => Response::new(503, "slow down").header("retry-after", "0"),
+            2 => {
+                let half = answer.body().len() / 2;
+                answer.cut_after(half)
+            }
+            3 => answer.hang_up(),
+            _ => answer,
         }
-        3 => answer.hang_up(),
-        _ => answer,
     });
     let ran = place.restore();
     assert_eq!(ran.code, Some(0), "{}", ran.said);

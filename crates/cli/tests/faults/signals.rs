@@ -177,12 +177,16 @@ fn wait_until(what: &str, mut so: impl FnMut() -> bool) {
     }
 }
 
-/// Waits until a process is ready for SIGTERM.
+/// The bits of the signals that the command waits for, which it makes ready one after the other: SIGTERM, SIGINT,
+/// SIGHUP and SIGUSR1.
+const CAUGHT: u64 = (1 << 14) | (1 << 1) | 1 | (1 << 9);
+
+/// Waits until a process is ready for signals.
 fn wait_for_handlers(process: u32) {
     let caught = || {
         let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
         let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).map(str::trim);
-        mask.and_then(|mask| u64::from_str_radix(mask, 16).ok()).is_some_and(|mask| mask & (1 << 14) != 0)
+        mask.and_then(|mask| u64::from_str_radix(mask, 16).ok()).is_some_and(|mask| mask & CAUGHT == CAUGHT)
     };
     wait_until("it does not get ready for signals", caught);
 }

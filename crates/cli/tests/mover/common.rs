@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -234,11 +235,30 @@ impl Job {
         self.ended(self.spawn())
     }
 
+    /// Reads the log of one that was spawned, to the end of the line that has these words.
+    pub(crate) fn log_up_to(child: &mut Child, words: &str) -> Vec<u8> {
+        let stderr = child.stderr.as_mut().expect("the log is a pipe");
+        let mut log: Vec<u8> = Vec::new();
+        // What follows is not read ahead.
+        let mut byte = [0];
+        while !log.ends_with(b"\n") || !String::from_utf8_lossy(&log).contains(words) {
+            stderr.read_exact(&mut byte).expect("the log has these words");
+            log.push(byte[0]);
+        }
+        log
+    }
+
     /// Waits for one that was spawned.
     pub(crate) fn ended(&self, child: Child) -> Ran {
+        self.ended_after(Vec::new(), child)
+    }
+
+    /// Waits for one that was spawned, the beginning of whose log has been read.
+    pub(crate) fn ended_after(&self, mut log: Vec<u8>, child: Child) -> Ran {
         let output = child.wait_with_output().expect("it ends");
         assert!(output.stdout.is_empty(), "two streams are not kept in order");
-        let log = String::from_utf8(output.stderr).expect("a log is text");
+        log.extend(output.stderr);
+        let log = String::from_utf8(log).expect("a log is text");
         let message = self.termination_log.as_ref().and_then(|path| fs::read_to_string(path).ok());
         let message = message.filter(|text| !text.is_empty()).map(|text| {
             assert_eq!(text.lines().count(), 1, "{text}");

@@ -61,6 +61,10 @@ fn stops_by_itself(pod: &Pod, job: &Job) -> bool {
         return false;
     }
     let left = names(&pod.volume());
+    // A signal that comes while folders get their names comes too late.
+    if left.len() > 1 {
+        return false;
+    }
     let [unfinished] = &left[..] else { panic!("{left:?}") };
     let ran = ran.exits(143).ends_with(&["ERROR: unable to finish: ", "SIGTERM"]);
     let message = ran.message.as_ref().unwrap();

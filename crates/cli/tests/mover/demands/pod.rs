@@ -215,14 +215,19 @@ fn m18_networks_are_named_as_not_needed_and_debugging_waits() {
     // Under the script's name the pod waits for whoever debugs, and restores nothing.
     let waiting =
         pod.job(APP).env("DEBUG_MOVER", "1").called("/mover-kopia/entry.sh").arguments(&["restore"]);
-    let child = waiting.spawn();
+    let mut child = waiting.spawn();
+    // One that does not listen yet is ended by the signal itself.
+    let log = Job::log_up_to(&mut child, "kopia-rs mover restore");
     // In that pod the command works.
     pod.job(APP).env("DEBUG_MOVER", "1").run().exits(0);
     assert_eq!(restored(&pod), "2026-01-02T00:00:00Z");
     fs::remove_file(pod.volume().join("text")).unwrap();
     rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM)
         .unwrap();
-    let ran = waiting.ended(child).exits(143).says(&["WARN: DEBUG_MOVER is set", "kopia-rs mover restore"]);
+    let ran = waiting
+        .ended_after(log, child)
+        .exits(143)
+        .says(&["WARN: DEBUG_MOVER is set", "kopia-rs mover restore"]);
     ran.ends_with(&["ERROR: unable to finish: stopped by SIGTERM"]);
     assert!(names(&pod.volume()).is_empty());
 }
