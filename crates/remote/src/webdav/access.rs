@@ -45,8 +45,8 @@ pub(super) fn is_kopia(answer: &Answer) -> bool {
 type Watch = Box<dyn Fn(Duration) -> Option<Failure> + Send + Sync>;
 
 /// How long the watch waits when a connection has failed: a server that is killed closes its connections before
-/// anybody can have heard that it has ended.
-const LAST_WORDS: Duration = Duration::from_millis(200);
+/// anybody can have heard that it has ended, and its last words may take a while on a busy machine.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Who we are to a server.
 pub(crate) struct Access {
