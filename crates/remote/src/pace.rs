@@ -209,6 +209,6 @@ mod tests {
             }
         });
         let taken = started.elapsed();
-        assert!((Duration::from_millis(100)..Duration::from_secs(1)).contains(&taken), "{taken:?}");
+        assert!((Duration::from_millis(100)..Duration::from_secs(60)).contains(&taken), "{taken:?}");
     }
 }

@@ -33,14 +33,24 @@ fn patience() -> Patience {
     }
 }
 
+/// As long as a machine that has no time may take, for servers that end by themselves what they do not answer.
+fn patient() -> Patience {
+    let long = Duration::from_secs(60);
+    Patience { connect: long, silence: long, total: long, dead: long, ..patience() }
+}
+
 /// What was told while a server was waited for.
 type Notes = Arc<Mutex<Vec<String>>>;
 
 fn open_at(address: SocketAddr, fingerprint: String) -> (Result<KopiaServer>, Notes) {
+    open_by(patience(), address, fingerprint)
+}
+
+fn open_by(patience: Patience, address: SocketAddr, fingerprint: String) -> (Result<KopiaServer>, Notes) {
     let notes = Notes::default();
     let taken = notes.clone();
     let notice = Arc::new(move |note: &str| taken.lock().unwrap().push(note.into()));
-    (open_with(address, fingerprint, Options { patience: patience(), notice, ..Options::default() }), notes)
+    (open_with(address, fingerprint, Options { patience, notice, ..Options::default() }), notes)
 }
 
 fn open_with(address: SocketAddr, fingerprint: String, options: Options) -> Result<KopiaServer> {
@@ -170,7 +180,7 @@ fn a_lost_session_is_begun_again_and_what_was_open_is_asked_again() {
             100 | 250 | 251 => vec![end()],
             _ => vec![echo(asked)],
         });
-        let (server, notes) = open_at(fake.address, fingerprint());
+        let (server, notes) = open_by(patient(), fake.address, fingerprint());
         let read = read(&server.unwrap(), 400);
         assert!(matches!(read, (400, None)), "{read:?}");
         assert!(fake.sessions() >= 3);
@@ -282,10 +292,8 @@ fn more_than_was_expected_is_held_back_until_it_is_read() {
         vec![answer(asked.id, CONTENT, &Message::new().bytes(1, &large))]
     });
     // 320 MiB take a while, and are not to be asked for again: no pong gets past them.
-    let (silence, total) = (Duration::from_secs(60), Duration::from_secs(60));
-    let patience = Patience { silence, total, ..patience() };
-    let options = Options { patience, ..Options::default() };
-    let (server, wanted) = (open_with(fake.address, fingerprint(), options).unwrap(), wanted(40));
+    let server = open_by(patient(), fake.address, fingerprint()).0.unwrap();
+    let wanted = wanted(40);
     let mut read = 0;
     server.contents(&wanted, &mut |_, plain| {
         assert_eq!(plain.unwrap().len(), 8 << 20);
@@ -307,7 +315,7 @@ fn a_wrong_user_is_told_at_once() {
 fn no_repository_behind_it_is_waited_for_and_told() {
     let greeting = Greeting::Status("14", "not connected to a direct repository");
     let fake = Fake::start(&[b"h2"], greeting, |_| Vec::new());
-    let error = open_at(fake.address, fingerprint()).0.unwrap_err();
+    let error = open_by(patient(), fake.address, fingerprint()).0.unwrap_err();
     assert_eq!((error.kind(), fake.sessions()), (ErrorKind::TryAgain, 4));
     assert!(words(&error).contains("not connected to a direct repository"), "{}", words(&error));
 }
@@ -351,9 +359,7 @@ fn a_server_without_tls_is_told() {
 
 #[test]
 fn nobody_there_is_told_in_seconds() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+    let address = SocketAddr::from(([127, 0, 0, 1], kopia_testkit::servers::free_port()));
     let started = Instant::now();
     let error = open_at(address, fingerprint()).0.unwrap_err();
     assert!(words(&error).contains("refuses connections"), "{}", words(&error));

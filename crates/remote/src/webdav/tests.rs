@@ -4,6 +4,9 @@ mod faults;
 mod server;
 mod signing;
 
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use kopia_connection::Secret;
 use kopia_format::BlobId;
 use kopia_storage::BlobStore;
@@ -29,10 +32,11 @@ fn options() -> Options {
     let millis = std::time::Duration::from_millis;
     let patience = Patience {
         connect: millis(2000),
-        silence: millis(500),
+        // An answer that is late would be asked for again, and look like a second one.
+        silence: millis(60_000),
         pause: millis(1),
         dead: millis(200),
-        total: millis(5000),
+        total: millis(60_000),
         tries: 10,
     };
     Options { patience, ..Options::default() }
@@ -127,7 +131,16 @@ fn what_opening_and_reading_cost() {
     for number in 0..64 {
         dav = dav.with(&format!("q/{number:03x}/11fa000288c4db0b21c580277169b.f"), "1");
     }
-    let server = Dav { delay: std::time::Duration::from_millis(50), ..dav }.start();
+    // The first eight directories are answered once all of them are asked for.
+    let (asked, eight) = (AtomicUsize::new(0), Barrier::new(8));
+    let dav = Dav { delay: std::time::Duration::from_millis(50), ..dav };
+    let server = HttpServer::start(move |request| {
+        let is_below_q = request.path.trim_end_matches('/').starts_with("/q/");
+        if is_below_q && asked.fetch_add(1, Ordering::SeqCst) < 8 {
+            eight.wait();
+        }
+        dav.answer(request)
+    });
     let store = opened(&place(format!("http://{}", server.address()))).unwrap();
     assert_eq!(server.requests().len(), 1, "opening reads the layout alone");
     assert_eq!(&*store.read_range(&pack, 6, 4, Vec::new()).unwrap(), b"pack");

@@ -3,8 +3,9 @@
 //! A proxy passes requests on and spoils answers. Faults that pass are survived: the tree is exact. Those
 //! that do not are one error, which says what is wrong, soon.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use kopia_codec::key::Password;
@@ -18,7 +19,11 @@ use kopia_testkit::tree::{Compare, Tree, compare};
 /// Opens a store by way of a proxy at this port.
 pub(crate) type Open<'a> = dyn Fn(u16) -> Result<Box<dyn BlobStore>, Error> + 'a;
 
-/// What becomes of the nth request.
+/// How often answers to what is asked for may be spoilt. Whoever reads tries more often than that: several threads
+/// might else take turns such that one of them gets all that are spoilt.
+const OFTEN: usize = 5;
+
+/// What becomes of the nth request; n is 0 for one that was spoilt often enough.
 type Spoil = fn(&Request, usize, u16) -> Response;
 
 /// How long a fault that lasts may take until it is told. It is far more than it should be, so that a busy
@@ -88,11 +93,25 @@ fn failure(case: &Case, store: Result<Box<dyn BlobStore>, Error>) -> Option<Fail
 fn proxy(server: u16, spoil: Spoil) -> (HttpServer, Arc<AtomicUsize>) {
     let spoilt = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&spoilt);
+    let asked = Mutex::new(HashMap::<String, usize>::new());
     let proxy = HttpServer::start(move |request| {
         count.fetch_add(1, Ordering::SeqCst);
-        spoil(request, request.number, server)
+        let often = {
+            let mut asked = asked.lock().expect("no thread panics with it");
+            let often = asked.entry(wanted(request)).or_default();
+            *often += 1;
+            *often
+        };
+        spoil(request, if often > OFTEN { 0 } else { request.number }, server)
     });
     (proxy, spoilt)
+}
+
+/// Returns what a request is for: it stays the same where bytes that are there already are not asked for again.
+fn wanted(request: &Request) -> String {
+    let range = request.header("range").or_else(|| request.header("x-ms-range"));
+    let last = range.and_then(|range| range.split_once('-')).map_or("", |(_, last)| last);
+    format!("{} {} {last}", request.method, request.path)
 }
 
 /// Returns whether bytes of a blob are asked for.

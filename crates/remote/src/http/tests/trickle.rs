@@ -17,8 +17,18 @@ const KEY: &[u8] = include_bytes!("../../../tests/keys/localhost.key.pem");
 /// How long there is no byte.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Starts a server that says the same to each connection, and returns a client that has two tries.
-fn client(secure: bool, say: impl Fn(TcpStream) -> std::io::Result<()> + Send + Sync + 'static) -> Client {
+/// As many tries as a test needs whose server is silent for good.
+const FEW: u32 = 2;
+
+/// As many as none needs whose server answers, also where a busy machine seems to be a silent server.
+const MANY: u32 = 50;
+
+/// Starts a server that says the same to each connection, and returns a client that has so many tries.
+fn client(
+    secure: bool,
+    tries: u32,
+    say: impl Fn(TcpStream) -> std::io::Result<()> + Send + Sync + 'static,
+) -> Client {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let say = Arc::new(say);
@@ -30,7 +40,8 @@ fn client(secure: bool, say: impl Fn(TcpStream) -> std::io::Result<()> + Send + 
         }
     });
     let mut options = impatient();
-    options.patience.tries = 2;
+    // Also of a server whose first answer seems not to come.
+    (options.patience.tries, options.patience.dead) = (tries, options.patience.total);
     let network = Network::new(&options, &Limits::default());
     network.client(Origin::new(secure, &address).unwrap(), &Trust::Nothing, "a test server").unwrap()
 }
@@ -52,11 +63,11 @@ fn trickle(
 
 #[test]
 fn a_head_without_end_counts_as_silence() {
-    let header = client(false, |mut stream| {
+    let header = client(false, FEW, |mut stream| {
         trickle(&mut stream, "HTTP/1.1 200 OK\r\nx: ", std::iter::repeat_with(|| b"a".to_vec()))
     });
     assert!(matches!(failed(header.call(&Plain, &Request::get("/"))), Failure::TimedOut { .. }));
-    let interim = client(false, |mut stream| {
+    let interim = client(false, FEW, |mut stream| {
         let hint = || b"HTTP/1.1 103 Early Hints\r\n\r\n".to_vec();
         trickle(&mut stream, "", std::iter::repeat_with(hint))
     });
@@ -67,22 +78,24 @@ fn a_head_without_end_counts_as_silence() {
 #[test]
 fn trailers_without_end_count_as_silence() {
     let chunk = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\n \r\n0\r\n";
-    let client = client(false, move |mut stream| {
-        let _request = stream.read(&mut [0; 4096])?;
-        stream.write_all(chunk.as_bytes())?;
-        loop {
-            stream.write_all(&b"x-a: b\r\n".repeat(1000))?;
-        }
-    });
-    assert!(matches!(failed(client.call(&Plain, &Request::get("/"))), Failure::TimedOut { .. }));
+    let client = |tries| {
+        client(false, tries, move |mut stream| {
+            let _request = stream.read(&mut [0; 4096])?;
+            stream.write_all(chunk.as_bytes())?;
+            loop {
+                stream.write_all(&b"x-a: b\r\n".repeat(1000))?;
+            }
+        })
+    };
+    assert!(matches!(failed(client(FEW).call(&Plain, &Request::get("/"))), Failure::TimedOut { .. }));
     // Of a blob, what was asked for is there.
-    assert_eq!(range(&client, 0, 1).unwrap(), b" ");
+    assert_eq!(range(&client(MANY), 0, 1).unwrap(), b" ");
 }
 
 #[test]
 fn the_words_of_a_refusal_are_not_waited_for() {
     for status in ["404 Not Found", "403 Forbidden"] {
-        let client = client(false, move |mut stream| {
+        let client = client(false, MANY, move |mut stream| {
             let head = format!("HTTP/1.1 {status}\r\ncontent-length: 60000\r\n\r\n");
             trickle(&mut stream, &head, std::iter::repeat_with(|| b"a".to_vec()))
         });
@@ -94,7 +107,7 @@ fn the_words_of_a_refusal_are_not_waited_for() {
         assert!(told, "{status}: {error:?}");
     }
     // What is no answer to a request for bytes.
-    let encoded = client(false, |mut stream| {
+    let encoded = client(false, MANY, |mut stream| {
         let head = "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 60000\r\n\r\n";
         trickle(&mut stream, head, std::iter::repeat_with(|| b"a".to_vec()))
     });
@@ -103,7 +116,7 @@ fn the_words_of_a_refusal_are_not_waited_for() {
 
 #[test]
 fn a_record_of_tls_that_never_gets_whole_counts_as_silence() {
-    let client = client(true, |stream| {
+    let client = client(true, FEW, |stream| {
         let mut tls = rustls::StreamOwned::new(rustls::ServerConnection::new(config()).unwrap(), stream);
         let _request = tls.read(&mut [0; 4096])?;
         tls.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 16000\r\n\r\n")?;
