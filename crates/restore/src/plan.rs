@@ -249,11 +249,12 @@ impl<'a> Planner<'a> {
     /// there, or all that an earlier run has written into it, or into the directory that is moved as a whole and
     /// that it lies in. It must not get to its place with that, as nobody has compared it, and would be removed as
     /// soon as it can be opened again, or at the end if that is the target's. One that is closed to this process for
-    /// good cannot be removed either, and keeps nothing else from its place.
+    /// good cannot be removed either, and keeps nothing else from its place; but what shards have staged for one of
+    /// the target that is closed could be.
     fn look_at(&mut self, directory: &Arc<Directory>) -> io::Result<There> {
         let is_root = directory.parent.is_none();
         let existing = self.existing(directory).inspect_err(|error| {
-            if is_root || loses(directory.left, error) {
+            if is_root || loses(self.context.options, directory.left, error) {
                 self.context.give_up(Side::Target, directory, b"", (UNSEEN, error));
             }
         })?;
@@ -441,12 +442,15 @@ fn attributes_of(
 }
 
 /// Returns whether what the system says of the target's side of an entry ends the restore: it would hit every entry,
-/// or is over a moment later, and what is left of the entry in the staging tree would be removed until then.
-fn loses(left: Leftover, error: &io::Error) -> bool {
+/// or is over a moment later, and what is left of the entry in the staging tree would be removed until then. What
+/// shards have left ends it for good reasons as well: they do not look at the target, so a finish is the first that
+/// can say what is closed there, and all of them would have to run again.
+fn loses(options: &Options, left: Leftover, error: &io::Error) -> bool {
     // Where an entry cannot be recorded, as its path is too long, that is no word of the system.
     let errno = Errno::from_io_error(error);
-    let is_for_now = errno.is_some_and(|errno| !matches!(errno, Errno::ACCESS | Errno::PERM));
-    is_fatal(error) || is_for_now && left == Leftover::Usable
+    let is_closed = |errno: Errno| matches!(errno, Errno::ACCESS | Errno::PERM);
+    let loses_left = errno.is_some_and(|errno| options.is_finish() || !is_closed(errno));
+    is_fatal(error) || loses_left && left == Leftover::Usable
 }
 
 impl There {
@@ -510,7 +514,7 @@ impl There {
         (name, left): (&[u8], Leftover),
         error: &io::Error,
     ) {
-        if loses(left, error) {
+        if loses(context.options, left, error) {
             context.give_up(Side::Target, directory, name, (UNSEEN, error));
         }
     }

@@ -256,7 +256,7 @@ impl Planner<'_> {
         {
             // Before its parent waits for it.
             kept.closed_directory(path_in(parent, entry.name().as_bytes()), found).map_err(|error| {
-                if loses(left, &error) {
+                if loses(options, left, &error) {
                     self.context.give_up_target(NOT_KEPT, &error);
                 }
                 Reason::of(Operation::SetAttributes, error)

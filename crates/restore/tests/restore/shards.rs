@@ -19,6 +19,7 @@ use rustix::io::Errno;
 use serde_json::{Value, json};
 
 use crate::common::{Place, assert_same, file, folder, link, names, problems};
+use crate::resuming::with_capabilities;
 
 /// Small files, large ones, empty ones, links, empty folders, and folders that nobody may write in.
 fn root(place: &Place) -> Entry {
@@ -373,6 +374,41 @@ fn a_finish_that_was_killed_in_a_folder_of_the_target_is_taken_up() {
     let outcome = part(&place, &root, Portion::Finish(2)).unwrap();
     assert_eq!(outcome.problem_count, 0, "{:?}", problems(&outcome));
     assert_same(&place.path("fresh"), &place.path("target"));
+}
+
+/// Shards do not look at the target, so a finish is the first that is refused: here another user's folder.
+#[test]
+fn a_folder_of_the_target_that_is_closed_to_a_finish_costs_nothing_that_shards_wrote() {
+    let test = "shards::a_folder_of_the_target_that_is_closed_to_a_finish_costs_nothing_that_shards_wrote";
+    if rustix::process::geteuid().is_root() && !with_capabilities("-all", test) {
+        return;
+    }
+    let place = Place::new();
+    let root = place.root("repo", |writer| {
+        let x = writer.file(b"x");
+        let d = folder("d", &writer.directory(&[file("x", &x, 1)]));
+        folder("data", &writer.directory(&[d]))
+    });
+    let (left, d) = (unfinished(&place, &root), place.path("target/d"));
+    fs::create_dir_all(&d).unwrap();
+    part(&place, &root, shard(0, 1)).unwrap();
+    let before = names(&place.path("target"));
+    let set = |mode| fs::set_permissions(&d, fs::Permissions::from_mode(mode)).unwrap();
+    set(0o000);
+    let refused = [Call::Chmod, Call::Chown].map(|call| (call, Some(Errno::PERM)));
+    let Some(ended) = refusing(&refused, || part(&place, &root, Portion::Finish(1))) else {
+        return set(0o700);
+    };
+    let Err(Error::Target { path, what, unfinished, .. }) = &ended else { panic!("{ended:?}") };
+    assert_eq!((path, *what, unfinished.as_ref()), (&d, "cannot be looked at", Some(&left)));
+    assert_eq!(names(&place.path("target")), before, "what is unfinished, and the mark of its shard");
+    assert_eq!(fs::read(left.join("d/x")).unwrap(), b"x");
+    // What its owner has to do.
+    set(0o700);
+    let outcome = part(&place, &root, Portion::Finish(1)).unwrap();
+    assert_eq!(outcome.problem_count, 0, "{:?}", problems(&outcome));
+    assert_eq!(fs::read(d.join("x")).unwrap(), b"x");
+    assert_eq!(names(&place.path("target")), ["d"]);
 }
 
 #[test]
