@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use kopia_repository::Repository;
 use kopia_repository::contents::{Fetcher, Steps};
-use rustix::fs::Mode;
+use rustix::fs::{Mode, Stat};
 
 use super::bytes::Bytes;
 use super::large::Copies;
@@ -18,7 +18,7 @@ use crate::destination::existing::look_into;
 use crate::destination::folding::Folding;
 use crate::destination::metadata::probe::ProbedDefaults;
 use crate::destination::reserved::Reserved;
-use crate::destination::staging::Staging;
+use crate::destination::staging::{Staging, pending};
 use crate::destination::target::Target;
 use crate::kept::Keeping;
 use crate::lock;
@@ -147,23 +147,29 @@ impl<'a> Shared<'a> {
     }
 
     /// Gives directories that were opened up their modes again, where the restore ends before it has moved
-    /// anything into them.
+    /// anything into them, and takes back what was noted of them.
     pub(crate) fn close_again(&self) {
+        let mut closed = Vec::new();
         for directory in std::mem::take(&mut *lock::lock(&self.opened_up)).iter().rev() {
             let Some(found) = directory.found() else { continue };
-            if let Err(error) = self.close(directory, found.st_mode & 0o7777) {
-                tracing::debug!(%error, directory = directory.path_of(""), "it stays opened up");
+            match self.close(directory, found.st_mode & 0o7777) {
+                Ok(now) => closed.push((directory.path_of(""), now)),
+                Err(error) => {
+                    tracing::debug!(%error, directory = directory.path_of(""), "it stays opened up");
+                }
             }
         }
+        pending::take_back(self.staging, &closed);
     }
 
-    /// Gives a directory of the target this mode. Whatever was opened up can be looked into without changing it.
-    fn close(&self, directory: &Arc<Directory>, mode: u32) -> io::Result<()> {
+    /// Gives a directory of the target this mode, and returns what it is like then. Whatever was opened up can be
+    /// looked into without changing it.
+    fn close(&self, directory: &Arc<Directory>, mode: u32) -> io::Result<Stat> {
         let opened = look_into(self.target.directory.as_fd(), directory, true)?;
         if rustix::fs::fstat(&opened)?.st_mode & 0o7777 != mode {
             rustix::fs::fchmod(&opened, Mode::from_raw_mode(mode))?;
         }
-        Ok(())
+        Ok(rustix::fs::fstat(&opened)?)
     }
 
     /// Ends the restore because of something that would hit every entry.

@@ -367,11 +367,13 @@ fn folders_that_were_opened_up_are_closed_again_however_the_restore_ends() {
         fs::set_permissions(&sub, fs::Permissions::from_mode(closed)).unwrap();
         let mut options = Options::default();
         options.skip_permissions = true;
-        let stop = || kopia_restore::restore_observed(&root, &target, &options, &Stopping::default());
+        let killed = Killed::new(&target, &root);
+        let stop = || kopia_restore::restore_observed(&root, &target, &options, &killed);
         assert!(matches!(stop(), Err(Error::Stopped { .. })));
         assert_eq!(mode(&sub), closed, "it was told to stop");
         // As if it had been killed instead.
         fs::set_permissions(&sub, fs::Permissions::from_mode(closed | 0o700)).unwrap();
+        killed.put_notes_back();
         let outcome = kopia_restore::restore(&root, &target, &options).unwrap();
         assert_eq!(outcome.problem_count, 0, "{:?}", outcome.problems);
         assert_eq!(mode(&sub), closed);
@@ -391,11 +393,12 @@ fn folders_that_a_plain_restore_opened_up_are_closed_again_by_one_that_leaves_th
         write(&sub.join("inner"), 0);
         set_time(&sub, 0);
         fs::set_permissions(&sub, fs::Permissions::from_mode(closed)).unwrap();
-        let options = Options::default();
-        let stopped = kopia_restore::restore_observed(&root, &target, &options, &Stopping::default());
+        let killed = Killed::new(&target, &root);
+        let stopped = kopia_restore::restore_observed(&root, &target, &Options::default(), &killed);
         assert!(matches!(stopped, Err(Error::Stopped { .. })), "{stopped:?}");
         // As if it had been killed instead.
         fs::set_permissions(&sub, fs::Permissions::from_mode(closed | 0o700)).unwrap();
+        killed.put_notes_back();
         let outcome = kopia_restore::restore(&root, &target, &newer(Existing::Verify)).unwrap();
         assert_eq!(outcome.problem_count, 0, "{:?}", outcome.problems);
         assert_eq!(mode(&sub), closed);
@@ -460,6 +463,31 @@ fn a_target_that_was_closed_again_stays_as_somebody_opens_it_up_since() {
         let outcome = kopia_restore::restore(&root, &target, then).unwrap();
         assert!(outcome.resumed && outcome.problem_count == 0, "{:?}", outcome.problems);
         assert_eq!(mode(&target), 0o700, "{then:?}");
+    }
+}
+
+/// As the one before, of a folder in the target.
+#[test]
+fn a_folder_that_was_closed_again_stays_as_somebody_opens_it_up_since() {
+    let mut keeps_mode = Options::default();
+    keeps_mode.skip_permissions = true;
+    for then in [&keeps_mode, &newer(Existing::Verify)] {
+        let place = Place::new();
+        let (root, target) = (root(&place), place.path("target"));
+        let sub = target.join("sub");
+        fs::create_dir_all(&sub).unwrap();
+        write(&sub.join("inner"), 0);
+        set_time(&sub, 0);
+        fs::set_permissions(&sub, fs::Permissions::from_mode(0o511)).unwrap();
+        let options = Options::default();
+        let stopped = kopia_restore::restore_observed(&root, &target, &options, &Stopping::default());
+        assert!(matches!(stopped, Err(Error::Stopped { .. })), "{stopped:?}");
+        assert_eq!(mode(&sub), 0o511);
+        fs::set_permissions(&sub, fs::Permissions::from_mode(0o711)).unwrap();
+        fs::write(sub.join("mine"), "mine").unwrap();
+        let outcome = kopia_restore::restore(&root, &target, then).unwrap();
+        assert!(outcome.resumed && outcome.problem_count == 0, "{:?}", outcome.problems);
+        assert_eq!(mode(&sub), 0o711, "{then:?}");
     }
 }
 

@@ -17,7 +17,8 @@
 //! ([`put_time_back`](crate::destination::metadata::put_time_back)): the target, when the staging directory is made
 //! in it, and directories that entries are moved into because room is short. Of a target that others may change
 //! meanwhile, as shards do, that takes no times, or that was opened up, there is a note. Where a run that ends
-//! before its end leaves the target just as that says, it takes the note back.
+//! before its end leaves the target, or a directory that it has closed again, just as that says, it takes the note
+//! back.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -68,14 +69,22 @@ pub(crate) fn note_target(target: &Target, staging: &Staging) {
     }
 }
 
-/// Takes back what was noted of a target that had to be opened up and is just as it was again, where a run ends before
-/// its end: whoever opens it up from then on, or puts something in it, means that.
+/// As [`take_back`], of a target that had to be opened up.
 pub(crate) fn take_back_target(target: &Target, staging: &Staging) {
     if target.opened_up_from().is_some()
         && let Ok(now) = rustix::fs::fstat(&target.directory)
+    {
+        take_back(staging, &[(String::new(), now)]);
+    }
+}
+
+/// Takes back what was noted of directories that had to be opened up and are just as they were again, where a run ends
+/// before its end: whoever opens one up from then on, or puts something in it, means that.
+pub(crate) fn take_back(staging: &Staging, closed: &[(String, Stat)]) {
+    if !closed.is_empty()
         && let Ok(mut pending) = Pending::open_with(staging, OFlags::empty())
     {
-        pending.take_back("", &now);
+        pending.take_back(closed);
     }
 }
 
@@ -205,12 +214,14 @@ impl Pending {
         found.copied()
     }
 
-    /// Takes back what was noted of a directory that is just as that says.
-    fn take_back(&mut self, path: &str, now: &Stat) {
-        if self.noted.get(path) == Some(&Noted::Had(Attributes::found(now))) {
-            self.unwritten += &format!("back {path}\0");
-            self.write();
+    /// Takes back what was noted of directories that are just as that says.
+    fn take_back(&mut self, all: &[(String, Stat)]) {
+        for (path, now) in all {
+            if self.noted.get(path) == Some(&Noted::Had(Attributes::found(now))) {
+                self.unwritten += &format!("back {path}\0");
+            }
         }
+        self.write();
     }
 
     /// Writes what was left to be.
@@ -394,10 +405,10 @@ mod tests {
         assert_eq!(found(&was, true), Some((0o555, 1)));
         // As long as it is not as it was, a run may have left it so.
         for now in [stat(0o755, 1), stat(0o555, 2)] {
-            pending(&path).take_back("", &now);
+            pending(&path).take_back(&[(String::new(), now)]);
             assert_eq!(found(&since, false), Some((0o555, 1)));
         }
-        pending(&path).take_back("", &was);
+        pending(&path).take_back(&[(String::new(), was)]);
         assert_eq!(found(&since, false), Some((0o755, 2)));
         assert_eq!(found(&stat(0o555, 2), false), Some((0o555, 2)));
         // The next run notes it anew.
