@@ -189,6 +189,21 @@ pub(crate) fn is_fatal(error: &io::Error) -> bool {
     errno.is_some_and(|errno| all.contains(&errno))
 }
 
+/// Returns whether an error may be over a moment later, as where the connection to a share is lost, or would hit every
+/// entry. Neither is a matter of the entry that it was said of: what is staged must not be lost by it, as another run
+/// may move it to its place.
+pub(crate) fn is_for_now(error: &io::Error) -> bool {
+    use Errno as E;
+    Errno::from_io_error(error).is_some_and(|errno| {
+        let is_refused = matches!(errno, E::ACCESS | E::PERM | E::BUSY | E::TXTBSY);
+        let is_gone = matches!(errno, E::NOENT | E::NOTDIR | E::LOOP | E::XDEV);
+        let is_in_the_way = matches!(errno, E::EXIST | E::NOTEMPTY | E::ISDIR | E::MLINK);
+        let is_impossible = matches!(errno, E::INVAL | E::ILSEQ | E::NAMETOOLONG | E::NOSYS | E::OPNOTSUPP);
+        let is_damaged = matches!(errno, E::UCLEAN | E::NOKEY | E::OVERFLOW | E::FBIG);
+        !(is_refused || is_gone || is_in_the_way || is_impossible || is_damaged)
+    })
+}
+
 /// Returns whether an entry is a directory itself, not a link to one.
 pub(crate) fn is_directory(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::Directory

@@ -324,6 +324,7 @@ fn put_in_place(entry: &Entry, shared: &Shared<'_>, merge: &Merge) -> Result<Res
         newer: options.newer,
         kept: shared.kept,
         no_room: None,
+        cut_short: None,
     };
     publisher.run(merge);
     if let Some(source) = publisher.no_room.take() {
@@ -337,6 +338,14 @@ fn put_in_place(entry: &Entry, shared: &Shared<'_>, merge: &Merge) -> Result<Res
             source,
             unfinished,
         });
+    }
+    if let Some((directory, source)) = publisher.cut_short.take() {
+        let (mut path, below) = (target.path.clone(), directory.path_of(""));
+        if !below.is_empty() {
+            path.push(below);
+        }
+        let unfinished = Some(staging.path(target));
+        return Err(Error::Target { path, what: "cannot be written any more", source, unfinished });
     }
     let removed = staging.remove(target);
     if options.is_finish() && removed.is_ok() {

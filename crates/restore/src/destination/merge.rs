@@ -27,7 +27,7 @@ use super::handles::{self, Handles};
 use super::metadata::{Metadata, is_overtaken};
 use super::staging::Staging;
 use super::target::Target;
-use super::{Identity, is_directory, look, open_directory, open_to_change};
+use super::{Identity, is_directory, is_for_now, look, open_directory, open_to_change};
 use super::{partial, placeholder};
 use crate::kept::{Keeping, Slot};
 use crate::outcome::Unset;
@@ -70,6 +70,9 @@ pub(crate) struct Publisher<'a> {
     pub(crate) kept: Option<&'a Keeping>,
     /// What the system said when a directory had no room for a name.
     pub(crate) no_room: Option<io::Error>,
+    /// What the system said where nothing was moved any more, and of which directory: what has no name yet is to stay
+    /// staged.
+    pub(crate) cut_short: Option<(Arc<Directory>, io::Error)>,
 }
 
 /// A file that waits in the staging tree because a directory with something in it has its name.
@@ -104,6 +107,10 @@ impl Publisher<'_> {
             }
             let destination = match self.fill(directory, &mut opened, &moved, &existing, &mut waiting) {
                 Ok(destination) => destination,
+                Err(error) if ends_moving(&error) => {
+                    self.cut_short = Some((directory.clone(), error));
+                    return;
+                }
                 Err(error) => {
                     if is_full(&error) {
                         self.no_room = Some(handles::copy(&error));
@@ -191,6 +198,7 @@ impl Publisher<'_> {
                                 stuck.insert(name);
                                 continue;
                             }
+                            Err(Unmoved::ForNow(error)) => return Err(error),
                             Err(Unmoved::Failed(reason)) => reason,
                         };
                         self.unplaced(source.as_fd(), directory, &name, reason);
@@ -354,13 +362,27 @@ enum Unmoved {
     Waits,
     /// The directory that it belongs into has no room for its name.
     NoRoom(io::Error),
+    /// Another run may move it.
+    ForNow(io::Error),
     Failed(Reason),
 }
 
 impl From<io::Error> for Unmoved {
     fn from(error: io::Error) -> Self {
-        if is_full(&error) { Self::NoRoom(error) } else { Self::Failed(in_the_way(error)) }
+        if is_full(&error) {
+            Self::NoRoom(error)
+        } else if ends_moving(&error) {
+            Self::ForNow(error)
+        } else {
+            Self::Failed(in_the_way(error))
+        }
     }
+}
+
+/// Returns whether nothing is moved any more once the system has said this: what stays staged would be removed at the
+/// end. Where a directory has no room, there may be some in others.
+fn ends_moving(error: &io::Error) -> bool {
+    is_for_now(error) && !is_full(error)
 }
 
 impl From<Errno> for Unmoved {

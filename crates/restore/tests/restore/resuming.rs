@@ -412,6 +412,33 @@ fn what_is_staged_is_not_lost_where_the_folder_that_it_goes_to_cannot_be_opened_
     assert_as_fresh(&place, &root);
 }
 
+/// Then all of it has been read.
+#[test]
+fn what_is_staged_is_not_lost_where_it_cannot_be_moved_to_its_place_for_a_moment() {
+    let place = Place::new();
+    let root = root(&place);
+    let (left, target) = (staging(&place, &root), place.path("target"));
+    // What is moved first: all in the root, and what goes into the innermost folder that the target has.
+    for filled in ["", "d/inner"] {
+        fs::create_dir_all(target.join(filled)).unwrap();
+        let run = || kopia_restore::restore(&root, &target, &Options::default());
+        let Some(ended) = refusing(&[(Call::Rename, Some(Errno::TIMEDOUT))], run) else { return };
+        let Err(Error::Target { path, what, unfinished, .. }) = &ended else { panic!("{ended:?}") };
+        let expected = (&target.join(filled), "cannot be written any more", Some(&left));
+        assert_eq!((path, *what, unfinished.as_ref()), expected);
+        assert!(
+            left.join("large").exists() && left.join("d/inner/small").exists(),
+            "all that is staged stays"
+        );
+        let outcome = place.restore(&root, "target");
+        assert!(outcome.resumed && outcome.problem_count == 0, "{:?}", problems(&outcome));
+        assert_eq!(outcome.bytes_kept, 5 + 40_000, "{filled}");
+        assert_as_fresh(&place, &root);
+        fs::remove_dir_all(&target).unwrap();
+        fs::remove_dir_all(place.path("fresh")).unwrap();
+    }
+}
+
 /// What is staged beside it, be it in the folder that both lie in, may be all but the last of many hours.
 #[test]
 fn a_folder_in_a_staged_one_that_cannot_be_opened_costs_nothing_that_is_staged() {

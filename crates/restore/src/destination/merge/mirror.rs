@@ -13,7 +13,7 @@ use super::super::existing::open_existing;
 use super::super::handles::Handles;
 use super::super::remove::{Kept, Spared, remove_extra, would_keep};
 use super::super::{Identity, staging};
-use super::{Merge, Publisher, Waiting, attributes, in_the_way};
+use super::{Merge, Publisher, Waiting, attributes, ends_moving, in_the_way};
 use crate::kept::is_empty;
 use crate::reason::NotDeleted;
 
@@ -30,6 +30,10 @@ impl Publisher<'_> {
         let is_whole = self.tally.is_whole() && self.no_room.is_none();
         for Waiting { directory, name } in waiting {
             let Err(error) = self.replace_directory(directory, &name, handles, is_whole) else { continue };
+            if ends_moving(&error) {
+                self.cut_short = Some((directory.clone(), error));
+                return;
+            }
             let reason = in_the_way(error);
             match handles.open(directory) {
                 Ok(staged) => self.unplaced(staged.as_fd(), directory, &name, reason),

@@ -44,6 +44,7 @@ fn with_publisher(run: impl FnOnce(&mut Publisher<'_>, &Arc<Directory>, &std::pa
         newer: false,
         kept: None,
         no_room: None,
+        cut_short: None,
     };
     run(&mut publisher, &root, place.path());
     tally.finish()
@@ -143,4 +144,18 @@ fn what_is_in_the_way_is_told_from_other_failures() {
     assert!(matches!(in_the_way(Errno::EXIST.into()), Reason::NotEmpty));
     assert!(matches!(in_the_way(Errno::XDEV.into()), Reason::OtherFileSystem));
     assert!(in_the_way(Errno::ROFS.into()).to_string().contains("Read-only file system"));
+}
+
+#[test]
+fn what_is_over_a_moment_later_is_no_matter_of_an_entry() {
+    assert!(matches!(Unmoved::from(Errno::NOSPC), Unmoved::NoRoom(_)));
+    for errno in [Errno::TIMEDOUT, Errno::HOSTDOWN, Errno::INTR, Errno::NOMEM, Errno::IO, Errno::STALE] {
+        assert!(matches!(Unmoved::from(errno), Unmoved::ForNow(_)), "{errno}");
+    }
+    for errno in [Errno::ACCESS, Errno::PERM, Errno::NOTEMPTY, Errno::XDEV, Errno::NOENT, Errno::NAMETOOLONG]
+    {
+        assert!(matches!(Unmoved::from(errno), Unmoved::Failed(_)), "{errno}");
+    }
+    let replaced = io::Error::other("the folder was replaced while the restore ran");
+    assert!(matches!(Unmoved::from(replaced), Unmoved::Failed(_)));
 }
