@@ -8,7 +8,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use kopia_repository::object::Extent;
-use rustix::fs::{AtFlags, OFlags, Stat};
+use rustix::fs::{OFlags, Stat};
 
 use super::Worker;
 use crate::decide::existing::Candidates;
@@ -109,7 +109,10 @@ impl Worker<'_> {
             }
             return self.child_done(directory.clone());
         }
-        self.discard_found(entry, found);
+        // What could not be looked at is left for the next run, and so is what cannot be removed.
+        if self.shared.stopped() || !self.discard_found(entry, found) {
+            return;
+        }
         match extent {
             Some(extent) => self.shared.checks.give_back(Item::Small(entry.clone()), extent),
             None => self.small(entry, Ok(&[])),
@@ -168,14 +171,15 @@ impl Worker<'_> {
         is_right(self.shared.repository, file, extent, &mut self.compared)
     }
 
-    /// Removes what an interrupted restore left of an entry, if it did.
-    fn discard_found(&mut self, entry: &SmallEntry, found: Candidates) {
+    /// Removes what an interrupted restore left of an entry, if it did; returns whether the restore goes on.
+    fn discard_found(&mut self, entry: &SmallEntry, found: Candidates) -> bool {
         if is_left(found)
-            && let Ok(directory) = self.handles.open(&entry.directory)
+            && let Ok(directory) = self.open_staged(&entry.directory)
         {
-            let _ = rustix::fs::unlinkat(&*directory, &*entry.name, AtFlags::empty());
+            self.remove_staged(directory.as_fd(), &entry.directory, &entry.name);
         }
         self.discard(entry);
+        !self.shared.stopped()
     }
 }
 

@@ -5,9 +5,10 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use super::Worker;
-use crate::destination::Side;
+use super::staged::NOT_REMOVED;
 use crate::destination::directory::Directory;
 use crate::destination::remove::remove_tree;
+use crate::destination::{Side, is_for_now};
 use crate::kept::path_in;
 use crate::plan::items::SmallEntry;
 
@@ -19,11 +20,17 @@ impl Worker<'_> {
         }
     }
 
-    /// Removes what has a name in the staging tree. What cannot be removed is found in the way by whoever
-    /// needs its name.
+    /// Removes what has a name in the staging tree. What cannot be removed for good is found in the way by whoever
+    /// needs its name; what may be a moment later ends the restore.
     pub(super) fn discard_by_name(&mut self, directory: &Arc<Directory>, name: &[u8]) {
-        let opened = self.handles.open(directory);
-        if let Err(error) = opened.and_then(|directory| remove_tree(directory.as_fd(), name, None)) {
+        let removed = self.open_staged(directory).and_then(|handle| {
+            remove_tree(handle.as_fd(), name, None).inspect_err(|error| {
+                if is_for_now(error) {
+                    self.give_up_left(directory, name, (NOT_REMOVED, error));
+                }
+            })
+        });
+        if let Err(error) = removed {
             tracing::debug!(%error, name = %String::from_utf8_lossy(name), "left by an interrupted restore");
         }
     }

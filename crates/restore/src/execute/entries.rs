@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use kopia_repository::Defect;
-use rustix::fs::{AtFlags, OFlags};
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use super::worker::Failure;
@@ -68,7 +68,7 @@ impl Worker<'_> {
         let closed = close(file);
         let result = filled.and_then(|unset| closed.map(|()| unset));
         if result.is_err() {
-            let _ = rustix::fs::unlinkat(&*directory, &*entry.name, AtFlags::empty());
+            self.remove_staged(directory.as_fd(), &entry.directory, &entry.name);
         }
         Ok(result?)
     }
@@ -92,7 +92,7 @@ impl Worker<'_> {
         }
         let result = self.metadata.finish_symlink(directory.as_fd(), &*entry.name, &entry.attributes);
         if result.is_err() {
-            let _ = rustix::fs::unlinkat(&*directory, &*entry.name, AtFlags::empty());
+            self.remove_staged(directory.as_fd(), &entry.directory, &entry.name);
         }
         Ok(result?)
     }

@@ -1,24 +1,36 @@
-//! Opening what an interrupted restore left of directories.
+//! Opening what an interrupted restore left, and removing what must not get to its place.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use rustix::fs::AtFlags;
+use rustix::io::Errno;
+
 use super::{Worker, is_fatal};
-use crate::destination::Side;
 use crate::destination::directory::Directory;
 use crate::destination::leftover::Leftover;
+use crate::destination::{Side, is_for_now};
 use crate::plan::UNSEEN;
+use crate::plan::items::SmallEntry;
+use crate::space::is_full;
+
+/// What is said where something stays in the staging tree that must not get to its place.
+pub(super) const NOT_REMOVED: &str = "cannot be removed";
 
 impl Worker<'_> {
     /// Opens a directory of the staging tree, making it where that was not done yet, to compare what is in it. What
     /// cannot be opened ends the restore as [`Self::gives_up_staged`] says, before all of it is read anew.
     pub(super) fn open_staged(&mut self, directory: &Arc<Directory>) -> io::Result<Rc<OwnedFd>> {
-        self.handles.open(directory).inspect_err(|_| {
+        self.handles.open(directory).inspect_err(|error| {
             let failed = directory.ancestors().find_map(|above| Some((above, above.failure()?)));
             if let Some((failed, error)) = failed {
                 self.gives_up_staged(failed, error);
+            } else if directory.left == Leftover::Usable && !is_full(error) {
+                // This or another thread had it open, or what it lies in, and has it no more. Nobody else keeps what
+                // the system says now, be it a matter of every entry.
+                self.give_up_left(directory, b"", (UNSEEN, error));
             }
         })
     }
@@ -36,5 +48,40 @@ impl Worker<'_> {
             context.give_up(Side::Staging, directory, b"", (UNSEEN, error));
         }
         gives_up
+    }
+
+    /// Ends the restore because of something that stays in the staging tree and that nobody has found right: it would
+    /// get to its place with the directory that it lies in. What is closed to this process for good does so only where
+    /// [`loses_staged`](crate::plan::context::Context::loses_staged) says that, and elsewhere keeps nothing from its
+    /// place. A shard that goes on would vouch for it.
+    pub(super) fn give_up_left(
+        &self,
+        directory: &Directory,
+        name: &[u8],
+        (what, error): (&'static str, &io::Error),
+    ) {
+        let context = self.shared.for_planner();
+        if error.kind() != io::ErrorKind::NotFound && context.loses_staged(directory, error) {
+            context.give_up(Side::Staging, directory, name, (what, error));
+        }
+    }
+
+    /// Removes a file or link of the staging tree that must not get to its place; where it stays, the restore ends as
+    /// [`Self::give_up_left`] says.
+    pub(super) fn remove_staged(&self, handle: BorrowedFd<'_>, directory: &Directory, name: &[u8]) {
+        match rustix::fs::unlinkat(handle, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(errno) => self.give_up_left(directory, name, (NOT_REMOVED, &io::Error::from(errno))),
+        }
+    }
+
+    /// Removes what an interrupted restore left of a file that cannot be opened, as it is another user's, or has other
+    /// names. What may be opened a moment later ends the restore instead: it may be all but the last of many hours.
+    pub(super) fn discard_unopened(&self, handle: BorrowedFd<'_>, entry: &SmallEntry, error: &io::Error) {
+        if is_for_now(error) {
+            self.give_up_left(&entry.directory, &entry.name, (UNSEEN, error));
+        } else {
+            self.remove_staged(handle, &entry.directory, &entry.name);
+        }
     }
 }

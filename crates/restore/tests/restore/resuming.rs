@@ -1,10 +1,11 @@
 //! What interrupted restores leave, taken up by the next.
 
 use std::fs;
+use std::num::NonZeroUsize;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, lchown, symlink};
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, ThreadId};
 
 use kopia_repository::{Entry, Shard};
@@ -365,6 +366,112 @@ fn a_staged_folder_that_cannot_be_written_in_for_a_moment_gets_nowhere_uncompare
         fs::remove_dir_all(&target).unwrap();
         fs::remove_dir_all(place.path("fresh")).unwrap();
     }
+}
+
+/// As the one before, of one that was open and is so no more. Nobody keeps the innermost but one open here, and the
+/// second in it is reached by the path of all that it lies in.
+#[test]
+fn a_staged_folder_that_cannot_be_opened_again_for_a_moment_gets_nowhere_uncompared() {
+    let place = Place::new();
+    let root = place.root("repo", |writer| {
+        let hello = writer.file(b"hello");
+        let last = writer.directory(&[file("small", &hello, 5)]);
+        let inner = writer.directory(&[folder("one", &last), folder("two", &last)]);
+        let d = writer.directory(&[folder("inner", &inner)]);
+        folder("data", &writer.directory(&[folder("d", &d)]))
+    });
+    let (left, target) = (staging(&place, &root), place.path("target"));
+    let inner = left.join("d/inner");
+    for name in ["one", "two"] {
+        fs::create_dir_all(inner.join(name)).unwrap();
+        fs::write(inner.join(name).join("small"), b"wrong").unwrap();
+    }
+    let mut options = Options::default();
+    options.parallel = NonZeroUsize::new(1);
+    let run = || kopia_restore::restore(&root, &target, &options);
+    let Some(ended) = refusing(&[(Call::OpenBeneath, Some(Errno::TIMEDOUT))], run) else { return };
+    let Err(Error::Target { path, what, unfinished, .. }) = &ended else { panic!("{ended:?}") };
+    let expected = (&inner.join("two"), "cannot be looked at", Some(&left));
+    assert_eq!((path, *what, unfinished.as_ref()), expected);
+    assert_eq!(fs::read(inner.join("two/small")).unwrap(), b"wrong");
+    assert!(!target.join("d").exists());
+    let outcome = place.restore(&root, "target");
+    assert!(outcome.resumed && outcome.problem_count == 0, "{:?}", problems(&outcome));
+    assert_as_fresh(&place, &root);
+}
+
+/// Refuses a kind of calls in the only thread that works, as soon as it asks whether to go on.
+struct RefusingWorker {
+    planner: ThreadId,
+    refuses: AtomicBool,
+    call: Call,
+}
+
+impl Observer for RefusingWorker {
+    fn stop(&self) -> bool {
+        if thread::current().id() != self.planner && !self.refuses.swap(true, Ordering::Relaxed) {
+            from_now_on(&[(self.call, Some(Errno::TIMEDOUT))]);
+        }
+        false
+    }
+}
+
+/// As [`restore_refusing`], of who works.
+fn restore_with_worker_refusing(place: &Place, root: &Entry, call: Call) -> Option<Result<Outcome, Error>> {
+    refusing(&[(call, Some(Errno::TIMEDOUT))], || ())?;
+    refusing(&[], || {
+        let mut options = Options::default();
+        options.parallel = NonZeroUsize::new(1);
+        let planner = thread::current().id();
+        let observer = RefusingWorker { planner, refuses: AtomicBool::new(false), call };
+        kopia_restore::restore_observed(root, place.path("target"), &options, &observer)
+    })
+}
+
+/// What is wrong, and what is left of no entry: both would get to their place with the folder that they lie in.
+#[test]
+fn what_cannot_be_removed_from_a_staged_folder_for_a_moment_gets_nowhere() {
+    let place = Place::new();
+    let root = root(&place);
+    let (left, target) = (staging(&place, &root), place.path("target"));
+    for (name, bytes) in [("small", b"wrong"), ("stranger", b"other")] {
+        let staged = left.join("d/inner").join(name);
+        fs::create_dir_all(left.join("d/inner")).unwrap();
+        fs::write(&staged, bytes).unwrap();
+        fs::write(left.join("large"), large()).unwrap();
+        let Some(ended) = restore_with_worker_refusing(&place, &root, Call::Unlink) else { return };
+        let Err(Error::Target { path, what, unfinished, .. }) = &ended else { panic!("{ended:?}") };
+        assert_eq!((path, *what, unfinished.as_ref()), (&staged, "cannot be removed", Some(&left)));
+        assert!(left.join("large").exists() && !target.join("d").exists(), "all that is staged stays");
+        assert_eq!(fs::read(&staged).unwrap(), bytes);
+        let outcome = place.restore(&root, "target");
+        assert!(outcome.resumed && outcome.problem_count == 0, "{:?}", problems(&outcome));
+        assert_as_fresh(&place, &root);
+        fs::remove_dir_all(&target).unwrap();
+        fs::remove_dir_all(place.path("fresh")).unwrap();
+    }
+}
+
+#[test]
+fn a_large_staged_file_that_cannot_be_opened_for_a_moment_is_not_lost() {
+    let place = Place::new();
+    let mut writer = RepositoryWriter::new().piece_size(4000);
+    let bytes = writer.file(&large());
+    let root = folder("data", &writer.directory(&[file("large", &bytes, 40_000)]));
+    writer.snapshot("app@host:/data", root);
+    let root = place.finish("repo", writer);
+    let left = staging(&place, &root);
+    let staged = left.join("large");
+    fs::create_dir_all(&left).unwrap();
+    fs::write(&staged, large()).unwrap();
+    let Some(ended) = restore_with_worker_refusing(&place, &root, Call::Open) else { return };
+    let Err(Error::Target { path, what, unfinished, .. }) = &ended else { panic!("{ended:?}") };
+    assert_eq!((path, *what, unfinished.as_ref()), (&staged, "cannot be looked at", Some(&left)));
+    assert_eq!(fs::read(&staged).unwrap(), large());
+    let outcome = place.restore(&root, "target");
+    assert!(outcome.resumed && outcome.problem_count == 0, "{:?}", problems(&outcome));
+    assert_eq!(outcome.bytes_kept, 40_000);
+    assert_as_fresh(&place, &root);
 }
 
 #[test]

@@ -8,7 +8,6 @@ use std::sync::atomic::Ordering;
 
 use kopia_repository::Defect;
 use kopia_repository::object::Extent;
-use rustix::fs::AtFlags;
 
 use crate::decide::existing::Candidates;
 use crate::destination::compare::size;
@@ -17,6 +16,7 @@ use crate::destination::large::Handle;
 use crate::destination::leftover::Leftover;
 use crate::destination::naming::Act;
 use crate::destination::{Side, close, handles, partial};
+use crate::execute::staged::NOT_REMOVED;
 use crate::execute::worker::Failure;
 use crate::execute::{Worker, is_fatal};
 use crate::lock;
@@ -77,11 +77,11 @@ impl Worker<'_> {
         if !staged {
             self.discard(entry);
         }
-        if staged
-            && !keep_staged
-            && let Ok(directory) = self.handles.open(&entry.directory)
-        {
-            let _ = rustix::fs::unlinkat(&*directory, &*entry.name, AtFlags::empty());
+        if staged && !keep_staged {
+            match self.handles.open(&entry.directory) {
+                Ok(directory) => self.remove_staged(directory.as_fd(), &entry.directory, &entry.name),
+                Err(error) => self.give_up_left(&entry.directory, &entry.name, (NOT_REMOVED, &error)),
+            }
         }
         match result {
             Ok(_) => {}

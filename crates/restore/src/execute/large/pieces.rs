@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use kopia_repository::object::Extent;
-use rustix::fs::{AtFlags, OFlags};
+use rustix::fs::OFlags;
 
 use crate::decide::existing::ExistingPolicy;
 use crate::destination::compare::{open_file, size};
@@ -111,22 +111,29 @@ impl Worker<'_> {
             return;
         }
         if file.found.left == Leftover::Usable {
-            let left = self.open_staged(&file.entry.directory).and_then(|directory| {
-                let open = || open_file(directory.as_fd(), &*file.entry.name, OFlags::RDWR);
+            let entry = &file.entry;
+            let left = self.open_staged(&entry.directory).and_then(|directory| {
+                let open = || open_file(directory.as_fd(), &*entry.name, OFlags::RDWR);
                 let opened = open().or_else(|error| match error.kind() {
                     // It may have its final mode already.
                     io::ErrorKind::PermissionDenied => {
-                        let_write(directory.as_fd(), &file.entry.name).and_then(|()| open())
+                        let_write(directory.as_fd(), &entry.name).and_then(|()| open())
                     }
                     _ => Err(error),
                 });
-                opened.inspect_err(|_| {
-                    let _ = rustix::fs::unlinkat(&*directory, &*file.entry.name, AtFlags::empty());
-                })
+                opened.inspect_err(|error| self.discard_unopened(directory.as_fd(), entry, error))
             });
-            if let Ok((left, _)) = left {
-                *handle = Handle::Filled { file: left, old: None };
-                return;
+            match left {
+                Ok((left, _)) => {
+                    *handle = Handle::Filled { file: left, old: None };
+                    return;
+                }
+                // It is left for the next run.
+                Err(error) if self.shared.stopped() => {
+                    *handle = Handle::Failed(error);
+                    return;
+                }
+                Err(_) => {}
             }
         }
         *handle = self.open_old(file).unwrap_or(Handle::Nothing);
@@ -166,7 +173,7 @@ impl Worker<'_> {
             self.metadata.create(directory.as_fd(), &*entry.name, &entry.attributes, OFlags::RDWR).ok()?;
         if rustix::fs::ioctl_ficlone(&new, old).is_err() {
             self.shared.clones.store(false, Ordering::Relaxed);
-            let _ = rustix::fs::unlinkat(&*directory, &*entry.name, AtFlags::empty());
+            self.remove_staged(directory.as_fd(), &entry.directory, &entry.name);
             return None;
         }
         Some(new)
