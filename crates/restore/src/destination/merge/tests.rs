@@ -152,8 +152,11 @@ fn what_is_over_a_moment_later_is_no_matter_of_an_entry() {
     for errno in [Errno::TIMEDOUT, Errno::HOSTDOWN, Errno::INTR, Errno::NOMEM, Errno::IO, Errno::STALE] {
         assert!(matches!(Unmoved::from(errno), Unmoved::ForNow(_)), "{errno}");
     }
-    for errno in [Errno::ACCESS, Errno::PERM, Errno::NOTEMPTY, Errno::XDEV, Errno::NOENT, Errno::NAMETOOLONG]
-    {
+    let (of_entry, damaged) = (
+        [Errno::ACCESS, Errno::PERM, Errno::NOTEMPTY, Errno::XDEV, Errno::NOENT, Errno::NAMETOOLONG],
+        [Errno::UCLEAN, Errno::BADMSG],
+    );
+    for errno in of_entry.into_iter().chain(damaged) {
         assert!(matches!(Unmoved::from(errno), Unmoved::Failed(_)), "{errno}");
     }
     let replaced = io::Error::other("the folder was replaced while the restore ran");
