@@ -199,7 +199,7 @@ pub(crate) fn is_for_now(error: &io::Error) -> bool {
         let is_gone = matches!(errno, E::NOENT | E::NOTDIR | E::LOOP | E::XDEV);
         let is_in_the_way = matches!(errno, E::EXIST | E::NOTEMPTY | E::ISDIR | E::MLINK);
         let is_impossible = matches!(errno, E::INVAL | E::ILSEQ | E::NAMETOOLONG | E::NOSYS | E::OPNOTSUPP);
-        // Of a wrong checksum ext4 and XFS say the second.
+        // ext4 and XFS say EBADMSG of a wrong checksum.
         let is_damaged = matches!(errno, E::UCLEAN | E::BADMSG | E::NOKEY | E::OVERFLOW | E::FBIG);
         !(is_refused || is_gone || is_in_the_way || is_impossible || is_damaged)
     })

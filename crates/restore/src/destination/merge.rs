@@ -107,9 +107,12 @@ impl Publisher<'_> {
             }
             let destination = match self.fill(directory, &mut opened, &moved, &existing, &mut waiting) {
                 Ok(destination) => destination,
-                Err(error) if ends_moving(&error) => {
-                    self.cut_short = Some((directory.clone(), error));
-                    return;
+                Err(error) if ends_moving(&error) || self.cut_short.is_some() => {
+                    failed.insert(key);
+                    let answers = self.cut_short.is_none() || !ends_moving(&error);
+                    self.cut_short.get_or_insert_with(|| (directory.clone(), error));
+                    // Each might take minutes to say that it does not.
+                    if answers { continue } else { break }
                 }
                 Err(error) => {
                     if is_full(&error) {
@@ -149,8 +152,8 @@ impl Publisher<'_> {
         Ok(())
     }
 
-    /// Moves what was staged in one directory. Those of its directories that `exist` in the target were
-    /// filled before.
+    /// Moves what was staged in one directory, as long as anything is moved. Those of its directories that `exist` in
+    /// the target were filled before.
     fn fill<'m>(
         &mut self,
         directory: &'m Arc<Directory>,
@@ -160,71 +163,102 @@ impl Publisher<'_> {
         waiting: &mut Vec<Waiting<'m>>,
     ) -> io::Result<OwnedFd> {
         let destination = open_existing(self.target.directory.as_fd(), directory)?;
-        let is_root = directory.parent.is_none();
+        if self.cut_short.is_some() {
+            // It may have been opened up, and is finished.
+            return Ok(destination);
+        }
         // What could not be looked at stays where it is.
         let unseen = moved.iter().filter(|child| child.is_unseen());
         let mut stuck: HashSet<_> = unseen.map(|child| child.name().as_bytes().to_vec()).collect();
-        if is_root || directory.is_in_staging() {
-            let source = handles.open(directory)?;
-            let mut names = Names::read(source.as_fd())?;
-            let (mut placed, mut waits, mut there) = (Inodes::default(), Left::new(), 0);
-            loop {
-                let left = |name: &[u8]| {
-                    let ours = exist.contains(name) || self.is_our_own(directory, name);
-                    ours || stuck.contains(name) || waits.contains(name)
-                };
-                let piece = names.next(left)?;
-                if piece.is_empty() {
-                    break;
+        let mut is_moved = true;
+        if directory.parent.is_none() || directory.is_in_staging() {
+            match self.move_staged(directory, destination.as_fd(), handles, exist, &mut stuck, waiting) {
+                Ok(()) => {}
+                Err(error) if is_full(&error) => (self.no_room, is_moved) = (Some(error), false),
+                Err(error) if ends_moving(&error) => {
+                    (self.cut_short, is_moved) = (Some((directory.clone(), error)), false);
                 }
-                there += piece.len() as u64;
-                for next in piece.chunks(ANNOUNCED) {
-                    let slots = self.announce(directory, (source.as_fd(), destination.as_fd()), next)?;
-                    for (name, inode) in next {
-                        let (name, inode) = (name.clone(), *inode);
-                        let way =
-                            Way { from: source.as_fd(), to: destination.as_fd(), slot: slots.get(&name) };
-                        let moved = self.move_entry(directory, way, &name, &placed);
-                        placed.insert(inode);
-                        let reason = match moved {
-                            Ok(()) => continue,
-                            Err(Unmoved::Waits) => {
-                                waits.insert(name.clone());
-                                waiting.push(Waiting { directory, name });
-                                continue;
-                            }
-                            Err(Unmoved::NoRoom(error)) => {
-                                self.no_room = Some(error);
-                                stuck.insert(name);
-                                continue;
-                            }
-                            Err(Unmoved::ForNow(error)) => return Err(error),
-                            Err(Unmoved::Failed(reason)) => reason,
-                        };
-                        self.unplaced(source.as_fd(), directory, &name, reason);
-                        stuck.insert(name);
-                    }
-                }
-            }
-            if there < directory.staged() {
-                let lost = directory.staged() - there;
-                self.tally.lost(directory.path_of(""), Reason::Vanished(lost), lost - 1);
-            }
-            if let Some(parent) = directory.parent.as_ref().filter(|_| !is_root) {
-                // What could not be moved keeps it there; the whole staging directory is removed at the end
-                // anyway.
-                let _ = rustix::fs::unlinkat(&*handles.open(parent)?, directory.name(), AtFlags::REMOVEDIR);
+                Err(error) => return Err(error),
             }
         }
         // One that could not be made or moved has its problem already.
         for child in moved.iter().filter(|child| !stuck.contains(child.name().as_bytes())) {
-            if let Err(reason) = self.finish_moved(destination.as_fd(), child) {
-                self.tally.problem(child.path_of(""), reason);
+            match self.finish_moved(destination.as_fd(), child) {
+                Ok(()) => {}
+                Err(reason) if is_moved => self.tally.problem(child.path_of(""), reason),
+                Err(Reason::System(failed)) if ends_moving(&failed.error) => break,
+                // It may not have been moved yet.
+                Err(_) => {}
             }
+        }
+        if !is_moved {
+            return Ok(destination);
         }
         partial::name_all(destination.as_fd(), directory, self.tally);
         self.remove_placeholders(destination.as_fd(), directory);
         Ok(destination)
+    }
+
+    /// Moves what was staged in one directory, but for what is `stuck` there, to which it adds what cannot be moved.
+    fn move_staged<'m>(
+        &mut self,
+        directory: &'m Arc<Directory>,
+        destination: BorrowedFd<'_>,
+        handles: &mut Handles<'_>,
+        exist: &HashSet<&[u8]>,
+        stuck: &mut HashSet<Vec<u8>>,
+        waiting: &mut Vec<Waiting<'m>>,
+    ) -> io::Result<()> {
+        let source = handles.open(directory)?;
+        let mut names = Names::read(source.as_fd())?;
+        let (mut placed, mut waits, mut there) = (Inodes::default(), Left::new(), 0);
+        loop {
+            let left = |name: &[u8]| {
+                let ours = exist.contains(name) || self.is_our_own(directory, name);
+                ours || stuck.contains(name) || waits.contains(name)
+            };
+            let piece = names.next(left)?;
+            if piece.is_empty() {
+                break;
+            }
+            there += piece.len() as u64;
+            for next in piece.chunks(ANNOUNCED) {
+                let slots = self.announce(directory, (source.as_fd(), destination), next)?;
+                for (name, inode) in next {
+                    let (name, inode) = (name.clone(), *inode);
+                    let way = Way { from: source.as_fd(), to: destination, slot: slots.get(&name) };
+                    let moved = self.move_entry(directory, way, &name, &placed);
+                    placed.insert(inode);
+                    let reason = match moved {
+                        Ok(()) => continue,
+                        Err(Unmoved::Waits) => {
+                            waits.insert(name.clone());
+                            waiting.push(Waiting { directory, name });
+                            continue;
+                        }
+                        Err(Unmoved::NoRoom(error)) => {
+                            self.no_room = Some(error);
+                            stuck.insert(name);
+                            continue;
+                        }
+                        Err(Unmoved::ForNow(error)) => return Err(error),
+                        Err(Unmoved::Failed(reason)) => reason,
+                    };
+                    self.unplaced(source.as_fd(), directory, &name, reason);
+                    stuck.insert(name);
+                }
+            }
+        }
+        if there < directory.staged() {
+            let lost = directory.staged() - there;
+            self.tally.lost(directory.path_of(""), Reason::Vanished(lost), lost - 1);
+        }
+        if let Some(parent) = &directory.parent {
+            // What could not be moved keeps it there; the whole staging directory is removed at the end
+            // anyway.
+            let _ = rustix::fs::unlinkat(&*handles.open(parent)?, directory.name(), AtFlags::REMOVEDIR);
+        }
+        Ok(())
     }
 
     /// Returns whether a name in the staging tree is no entry of the snapshot.

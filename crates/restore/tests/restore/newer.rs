@@ -226,6 +226,11 @@ impl Observer for Killed {
     }
 }
 
+/// Lets an ordinary user look into a closed folder, and delete it.
+fn open(path: &Path) {
+    fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
+}
+
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o7777
 }
@@ -379,6 +384,45 @@ fn folders_that_were_opened_up_are_closed_again_however_the_restore_ends() {
         assert_eq!(mode(&sub), closed);
         fs::set_permissions(&sub, fs::Permissions::from_mode(0o700)).unwrap();
         assert_eq!(fs::read(sub.join("inner")).unwrap(), b"text");
+    }
+}
+
+#[test]
+fn folders_that_were_opened_up_are_closed_again_where_nothing_can_be_moved_for_a_moment() {
+    let place = Place::new();
+    let root = place.root("repo", |writer| {
+        let text = writer.file(b"text");
+        let closed = writer.directory(&[file("inner", &text, 4)]);
+        folder("data", &writer.directory(&["a", "m", "z"].map(|name| folder(name, &closed))))
+    });
+    for delete_extra in [false, true] {
+        let target = place.path(if delete_extra { "mirrored" } else { "target" });
+        // Whichever is filled first: those that cannot be looked into are opened up long before.
+        let folders = [("a", 0o010), ("m", 0o500), ("z", 0o010)].map(|(name, mode)| {
+            let path = target.join(name);
+            fs::create_dir_all(&path).unwrap();
+            fs::write(path.join("inner"), "here").unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            (path, mode)
+        });
+        let mut options = Options::default();
+        (options.skip_permissions, options.delete_extra) = (true, delete_extra);
+        let refused = [(Call::Rename, Some(Errno::TIMEDOUT))];
+        let Some(ended) = refusing(&refused, || kopia_restore::restore(&root, &target, &options)) else {
+            return folders.iter().for_each(|(path, _)| open(path));
+        };
+        assert!(matches!(ended, Err(Error::Target { what: "cannot be written any more", .. })), "{ended:?}");
+        for (path, expected) in &folders {
+            assert_eq!(mode(path), *expected, "{}", path.display());
+        }
+        // What is staged has stayed.
+        let outcome = kopia_restore::restore(&root, &target, &options).unwrap();
+        assert!(outcome.resumed && outcome.problem_count == 0, "{:?}", outcome.problems);
+        for (path, expected) in &folders {
+            assert_eq!(mode(path), *expected, "{}", path.display());
+            open(path);
+            assert_eq!(fs::read(path.join("inner")).unwrap(), b"text");
+        }
     }
 }
 

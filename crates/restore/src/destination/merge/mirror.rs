@@ -27,12 +27,15 @@ impl Publisher<'_> {
         failed: &HashSet<*const Directory>,
         handles: &mut Handles<'_>,
     ) {
-        let is_whole = self.tally.is_whole() && self.no_room.is_none();
+        let is_whole = self.is_whole();
         for Waiting { directory, name } in waiting {
+            if self.cut_short.is_some() {
+                break;
+            }
             let Err(error) = self.replace_directory(directory, &name, handles, is_whole) else { continue };
             if ends_moving(&error) {
                 self.cut_short = Some((directory.clone(), error));
-                return;
+                break;
             }
             let reason = in_the_way(error);
             match handles.open(directory) {
@@ -40,13 +43,16 @@ impl Publisher<'_> {
                 Err(_) => self.tally.problem(directory.path_of(&String::from_utf8_lossy(&name)), reason),
             }
         }
-        let is_whole = self.tally.is_whole() && self.no_room.is_none();
+        let is_whole = self.is_whole();
         let in_use = if is_whole { self.in_use(merge) } else { HashMap::new() };
         for directory in
             merge.existing.iter().rev().filter(|directory| !failed.contains(&Arc::as_ptr(directory)))
         {
-            let opened = open_existing(self.target.directory.as_fd(), directory).map_err(attributes);
-            let finished = opened.and_then(|destination| {
+            let opened = open_existing(self.target.directory.as_fd(), directory);
+            if self.cut_short.is_some() && opened.as_ref().is_err_and(ends_moving) {
+                break;
+            }
+            let finished = opened.map_err(attributes).and_then(|destination| {
                 match (directory.extras(), in_use.get(&Arc::as_ptr(directory))) {
                     (Some((_, extras)), _) if !is_whole => self.tally.extras_kept(extras.len() as u64),
                     (Some(_), Some(None)) => self.tally.restore_kept(directory.path_of("")),
@@ -64,6 +70,11 @@ impl Publisher<'_> {
                 self.tally.problem(directory.path_of(""), reason);
             }
         }
+    }
+
+    /// Returns whether all that the snapshot has was restored, and moved to its place.
+    fn is_whole(&self) -> bool {
+        self.tally.is_whole() && self.no_room.is_none() && self.cut_short.is_none()
     }
 
     /// Finds the directories that another restore is at work in, or in one that they lie in: what it puts

@@ -4,6 +4,7 @@ use std::fs;
 
 use kopia_format::ObjectId;
 use kopia_repository::Trail;
+use kopia_testkit::refuse::{Call, refusing};
 
 use super::*;
 use crate::destination::Identity;
@@ -86,6 +87,26 @@ fn a_moved_directory_that_was_replaced_gets_no_attributes() {
         publisher.finish_moved(parent.as_fd(), &child).unwrap();
     });
     assert_eq!(problems(&outcome), [""; 0]);
+}
+
+#[test]
+fn what_was_moved_before_nothing_is_any_more_gets_its_attributes() {
+    with_publisher(|publisher, root, place| {
+        let trail = Trail::root(None).child("moved", None);
+        let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+        let attributes = Attributes { mode: 0o750, uid, gid, ..Attributes::default() };
+        let moved = root.child(trail, 0, attributes, DirectoryKind::Moved, Leftover::Nothing);
+        rustix::fs::mkdir(place.join("moved"), Mode::RWXU).unwrap();
+        moved.made(|| Identity::of(fs::File::open(place.join("moved"))?)).unwrap();
+        let staged = place.join(publisher.staging.name()).join("file");
+        fs::write(&staged, b"x").unwrap();
+        root.one_staged();
+        let merge = Merge { existing: vec![root.clone()], moved: vec![moved], ..Merge::default() };
+        let refused = [(Call::Rename, Some(Errno::TIMEDOUT))];
+        let Some(()) = refusing(&refused, || publisher.run(&merge)) else { return };
+        assert!(publisher.cut_short.is_some() && staged.exists());
+        assert_eq!(rustix::fs::stat(place.join("moved")).unwrap().st_mode & 0o7777, 0o750);
+    });
 }
 
 #[test]
