@@ -368,7 +368,7 @@ impl Publisher<'_> {
         if let (Some(kept), Some(there)) = (self.kept, there)
             && (new || old != Some(true) || !self.delete_extra)
         {
-            return Ok(self.replace_keeping(kept, directory, way, name, &there)?);
+            return self.replace_keeping(kept, directory, way, name, &there);
         }
         match (new, old) {
             (false, Some(true)) if self.delete_extra => return Err(Unmoved::Waits),
@@ -409,6 +409,18 @@ impl From<io::Error> for Unmoved {
             Self::ForNow(error)
         } else {
             Self::Failed(in_the_way(error))
+        }
+    }
+}
+
+impl Unmoved {
+    /// As where an entry cannot be moved, of what the system says of something in the directory that has its name: a
+    /// dead mount or a bad sector there is a matter of that entry alone, as long as the target itself answers.
+    fn of_old(parent: BorrowedFd<'_>, name: &[u8], error: io::Error) -> Self {
+        let is_alone = || !look(parent, name).is_err_and(|error| ends_moving(&error));
+        match Self::from(error) {
+            Self::ForNow(error) if is_alone() => Self::Failed(in_the_way(error)),
+            unmoved => unmoved,
         }
     }
 }

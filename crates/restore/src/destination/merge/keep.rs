@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use super::super::directory::Directory;
 use super::super::remove::would_keep;
 use super::super::{is_directory, look, placeholder};
-use super::{ANNOUNCED, Publisher, Way};
+use super::{ANNOUNCED, Publisher, Unmoved, Way};
 use crate::kept::{Change, Keeping, Slot, is_empty, path_in};
 use crate::reason::NotDeleted;
 
@@ -42,8 +42,9 @@ impl Publisher<'_> {
         Way { from, to, slot }: Way<'_>,
         name: &[u8],
         there: &Stat,
-    ) -> io::Result<()> {
-        if is_directory(there) && !is_empty(to, name)? {
+    ) -> Result<(), Unmoved> {
+        let in_old = |error| Unmoved::of_old(to, name, error);
+        if is_directory(there) && !is_empty(to, name).map_err(in_old)? {
             return Err(Errno::NOTEMPTY.into());
         }
         let late;

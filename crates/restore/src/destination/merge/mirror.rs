@@ -13,9 +13,9 @@ use super::super::existing::open_existing;
 use super::super::handles::Handles;
 use super::super::remove::{Kept, Spared, remove_extra, would_keep};
 use super::super::{Identity, staging};
-use super::{Merge, Publisher, Waiting, attributes, ends_moving, in_the_way};
+use super::{Merge, Publisher, Unmoved, Waiting, attributes, ends_moving};
 use crate::kept::is_empty;
-use crate::reason::NotDeleted;
+use crate::reason::{NotDeleted, Reason};
 
 impl Publisher<'_> {
     /// Deletes what the snapshot does not have, if all that it has was restored, and finishes the
@@ -32,12 +32,20 @@ impl Publisher<'_> {
             if self.cut_short.is_some() {
                 break;
             }
-            let Err(error) = self.replace_directory(directory, &name, handles, is_whole) else { continue };
-            if ends_moving(&error) {
-                self.cut_short = Some((directory.clone(), error));
-                break;
-            }
-            let reason = in_the_way(error);
+            let reason = match self.replace_directory(directory, &name, handles, is_whole) {
+                Ok(()) => continue,
+                Err(Unmoved::NoRoom(error)) => {
+                    self.no_room = Some(error);
+                    continue;
+                }
+                Err(Unmoved::ForNow(error)) => {
+                    self.cut_short = Some((directory.clone(), error));
+                    break;
+                }
+                // It has waited.
+                Err(Unmoved::Waits) => Reason::NotEmpty,
+                Err(Unmoved::Failed(reason)) => reason,
+            };
             match handles.open(directory) {
                 Ok(staged) => self.unplaced(staged.as_fd(), directory, &name, reason),
                 Err(_) => self.tally.problem(directory.path_of(&String::from_utf8_lossy(&name)), reason),
@@ -137,10 +145,11 @@ impl Publisher<'_> {
         name: &[u8],
         handles: &mut Handles<'_>,
         is_whole: bool,
-    ) -> io::Result<()> {
+    ) -> Result<(), Unmoved> {
         let destination = open_existing(self.target.directory.as_fd(), directory)?;
+        let in_old = |error| Unmoved::of_old(destination.as_fd(), name, error);
         if is_whole {
-            let kept = would_keep(destination.as_fd(), name, self.spared(directory))?;
+            let kept = would_keep(destination.as_fd(), name, self.spared(directory)).map_err(in_old)?;
             if !kept.is_nothing() {
                 self.note_kept(directory, kept);
                 return Err(Errno::NOTEMPTY.into());
@@ -148,18 +157,14 @@ impl Publisher<'_> {
         }
         let source = handles.open(directory)?;
         if let Some(kept) = self.kept {
-            if !is_whole && !is_empty(destination.as_fd(), name)? {
+            if !is_whole && !is_empty(destination.as_fd(), name).map_err(in_old)? {
                 return Err(Errno::NOTEMPTY.into());
             }
-            return self.replace_directory_keeping(
-                kept,
-                (source.as_fd(), destination.as_fd()),
-                directory,
-                name,
-            );
+            let ways = (source.as_fd(), destination.as_fd());
+            return Ok(self.replace_directory_keeping(kept, ways, directory, name)?);
         }
         if is_whole {
-            self.delete(destination.as_fd(), directory, name)?;
+            self.delete(destination.as_fd(), directory, name).map_err(in_old)?;
         } else {
             rustix::fs::unlinkat(&destination, name, AtFlags::REMOVEDIR)?;
         }

@@ -109,6 +109,55 @@ fn what_was_moved_before_nothing_is_any_more_gets_its_attributes() {
     });
 }
 
+/// Puts a staged file in the place of the folder `x` with something in it, while calls are refused, and finishes the
+/// folder `beside` it. Returns what came of it, unless calls cannot be refused here.
+fn mirror_refusing(
+    refused: (Call, Errno),
+    check: impl FnOnce(&Publisher<'_>, &std::path::Path),
+) -> Option<Outcome> {
+    let mut is_refused = false;
+    let outcome = with_publisher(|publisher, root, place| {
+        let trail = Trail::root(None).child("beside", None);
+        let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+        let attributes = Attributes { mode: 0o750, uid, gid, ..Attributes::default() };
+        let beside = root.child(trail, 0, attributes, DirectoryKind::Existing, Leftover::Nothing);
+        rustix::fs::mkdir(place.join("beside"), Mode::RWXU).unwrap();
+        fs::create_dir_all(place.join("x/inner")).unwrap();
+        fs::write(place.join(publisher.staging.name()).join("x"), b"x").unwrap();
+        publisher.delete_extra = true;
+        let merge = Merge { existing: vec![root.clone(), beside], ..Merge::default() };
+        let ran = refusing(&[(refused.0, Some(refused.1))], || {
+            let waiting = vec![Waiting { directory: root, name: b"x".to_vec() }];
+            let mut handles = Handles::new(publisher.staging.handle(), 1, true);
+            publisher.mirror(&merge, waiting, &HashSet::new(), &mut handles);
+        });
+        if ran.is_some() {
+            is_refused = true;
+            assert!(publisher.cut_short.is_none());
+            assert_eq!(rustix::fs::stat(place.join("beside")).unwrap().st_mode & 0o7777, 0o750);
+            check(publisher, place);
+        }
+    });
+    is_refused.then_some(outcome)
+}
+
+#[test]
+fn what_cannot_be_looked_at_in_a_folder_that_a_file_replaces_is_a_matter_of_that_alone() {
+    let outcome = mirror_refusing((Call::List, Errno::NOTCONN), |_, place| {
+        assert!(place.join("x/inner").is_dir());
+    });
+    let Some(outcome) = outcome else { return };
+    assert!(matches!(&problems(&outcome)[..], [one] if one.starts_with("x: ")), "{:?}", problems(&outcome));
+}
+
+#[test]
+fn a_file_that_replaces_a_folder_stays_staged_where_its_directory_has_no_room() {
+    let outcome = mirror_refusing((Call::Rename, Errno::NOSPC), |publisher, place| {
+        assert!(publisher.no_room.is_some() && place.join(publisher.staging.name()).join("x").exists());
+    });
+    assert!(outcome.is_none_or(|outcome| outcome.problem_count == 0));
+}
+
 #[test]
 fn the_tag_stays_behind_however_it_is_listed() {
     with_publisher(|publisher, root, place| {
