@@ -205,6 +205,12 @@ pub(crate) fn is_for_now(error: &io::Error) -> bool {
     })
 }
 
+/// Returns whether an error says that something is open elsewhere, as CIFS does where others do not share it. It may be
+/// closed a moment later.
+pub(crate) fn is_open_elsewhere(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::BUSY | Errno::TXTBSY))
+}
+
 /// Returns whether an entry is a directory itself, not a link to one.
 pub(crate) fn is_directory(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::Directory

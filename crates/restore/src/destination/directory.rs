@@ -1,5 +1,6 @@
 //! One directory of the restore, while anything below it is unfinished.
 
+use std::collections::HashSet;
 use std::io;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -59,6 +60,9 @@ struct Rare {
     placeholders: OnceLock<Vec<Box<str>>>,
     /// Files of which pieces are lost, and that still need a name.
     partial: Mutex<Vec<Partial>>,
+    /// Names of the staging tree that must not get to their place, as what an interrupted restore left there cannot be
+    /// removed.
+    held_back: Mutex<HashSet<Box<[u8]>>>,
 }
 
 /// A file of which pieces are lost, under a name of its own in the staging tree.
@@ -280,6 +284,23 @@ impl Directory {
     /// Returns the files that still need a name.
     pub(crate) fn take_partial(&self) -> Vec<Partial> {
         self.rare.get().map_or_else(Vec::new, |rare| std::mem::take(&mut *lock::lock(&rare.partial)))
+    }
+
+    /// Keeps what an interrupted restore left by a name in the staging tree from being moved to its place.
+    pub(crate) fn hold_back(&self, name: &[u8]) {
+        lock::lock(&self.rare().held_back).insert(name.into());
+    }
+
+    /// Notes that what lies there by a name now is what this restore wrote.
+    pub(crate) fn let_go(&self, name: &[u8]) {
+        if let Some(rare) = self.rare.get() {
+            lock::lock(&rare.held_back).remove(name);
+        }
+    }
+
+    /// Returns the names that must not be moved to their place.
+    pub(crate) fn held_back(&self) -> Vec<Box<[u8]>> {
+        self.rare.get().map_or_else(Vec::new, |rare| lock::lock(&rare.held_back).iter().cloned().collect())
     }
 
     fn rare(&self) -> &Rare {

@@ -170,6 +170,7 @@ impl Publisher<'_> {
         // What could not be looked at stays where it is.
         let unseen = moved.iter().filter(|child| child.is_unseen());
         let mut stuck: HashSet<_> = unseen.map(|child| child.name().as_bytes().to_vec()).collect();
+        stuck.extend(directory.held_back().into_iter().map(Vec::from));
         let mut is_moved = true;
         if directory.parent.is_none() || directory.is_in_staging() {
             match self.move_staged(directory, destination.as_fd(), handles, exist, &mut stuck, waiting) {

@@ -6,33 +6,52 @@ use std::sync::Arc;
 
 use super::Worker;
 use super::staged::NOT_REMOVED;
-use crate::destination::directory::Directory;
+use crate::destination::directory::{Directory, DirectoryKind};
+use crate::destination::partial;
 use crate::destination::remove::remove_tree;
-use crate::destination::{Side, is_for_now};
+use crate::destination::{Side, is_for_now, is_open_elsewhere};
 use crate::kept::path_in;
 use crate::plan::items::SmallEntry;
+
+/// What the names begin with that NFS gives to files that are open and have been removed. They go once they are closed.
+const OPEN_ON_NFS: &[u8] = b".nfs";
 
 impl Worker<'_> {
     /// Removes what an interrupted restore left of an entry, if that is still to be done.
     pub(super) fn discard(&mut self, entry: &SmallEntry) {
         if entry.discard {
-            self.discard_by_name(&entry.directory, &entry.name);
+            self.discard_left(&entry.directory, &entry.name, true);
         }
     }
 
-    /// Removes what has a name in the staging tree. What cannot be removed for good is found in the way by whoever
-    /// needs its name; what may be a moment later ends the restore.
+    /// Removes what has a name in the staging tree that no entry needs.
     pub(super) fn discard_by_name(&mut self, directory: &Arc<Directory>, name: &[u8]) {
-        let removed = self.open_staged(directory).and_then(|handle| {
-            remove_tree(handle.as_fd(), name, None).inspect_err(|error| {
-                if is_for_now(error) {
-                    self.give_up_left(directory, name, (NOT_REMOVED, error));
+        // What is salvaged of a file gets such a name once more.
+        self.discard_left(directory, name, partial::is_temporary(name));
+    }
+
+    /// Removes what has a name in the staging tree. What cannot be removed for good is found in the way by whoever
+    /// needs its name, and stays behind where entries are moved out of the directory one by one. What may be removed a
+    /// moment later ends the restore, and so does what is open elsewhere if its name `is_needed`, or if it would get to
+    /// its place with the directory.
+    fn discard_left(&mut self, directory: &Arc<Directory>, name: &[u8], is_needed: bool) {
+        let error = match self.open_staged(directory) {
+            Ok(handle) => match remove_tree(handle.as_fd(), name, None) {
+                Ok(kept) if kept.is_nothing() => return,
+                // Something is mounted there.
+                Ok(_) => return directory.hold_back(name),
+                Err(error) => {
+                    directory.hold_back(name);
+                    let stays = directory.kind == DirectoryKind::Existing || name.starts_with(OPEN_ON_NFS);
+                    if is_for_now(&error) || is_open_elsewhere(&error) && (is_needed || !stays) {
+                        self.give_up_left(directory, name, (NOT_REMOVED, &error));
+                    }
+                    error
                 }
-            })
-        });
-        if let Err(error) = removed {
-            tracing::debug!(%error, name = %String::from_utf8_lossy(name), "left by an interrupted restore");
-        }
+            },
+            Err(error) => error,
+        };
+        tracing::debug!(%error, name = %String::from_utf8_lossy(name), "left by an interrupted restore");
     }
 
     /// Lets the owner of a directory list and search it, so that the planner can look into it.

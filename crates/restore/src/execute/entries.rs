@@ -107,6 +107,7 @@ impl Worker<'_> {
     /// Notes that an entry lies finished in the staging tree.
     pub(super) fn is_staged(&self, entry: &SmallEntry) {
         entry.directory.one_staged();
+        entry.directory.let_go(&entry.name);
         if entry.frees.is_some() {
             let (directory, name) = (entry.directory.clone(), entry.name.clone());
             self.shared.room.keep_finished(|| Finished::Entry { directory, name });

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use super::{Worker, is_fatal};
 use crate::destination::directory::Directory;
 use crate::destination::leftover::Leftover;
-use crate::destination::{Side, is_for_now};
+use crate::destination::{Side, is_for_now, is_open_elsewhere};
 use crate::plan::UNSEEN;
 use crate::plan::items::SmallEntry;
 use crate::space::is_full;
@@ -78,7 +78,7 @@ impl Worker<'_> {
     /// Removes what an interrupted restore left of a file that cannot be opened, as it is another user's, or has other
     /// names. What may be opened a moment later ends the restore instead: it may be all but the last of many hours.
     pub(super) fn discard_unopened(&self, handle: BorrowedFd<'_>, entry: &SmallEntry, error: &io::Error) {
-        if is_for_now(error) {
+        if is_for_now(error) || is_open_elsewhere(error) {
             self.give_up_left(&entry.directory, &entry.name, (UNSEEN, error));
         } else {
             self.remove_staged(handle, &entry.directory, &entry.name);

@@ -348,7 +348,7 @@ impl<'a> Worker<'a> {
         let (act, below) = match directory.failure() {
             Some(_) if self.gives_up_staged(directory, &error) => return,
             Some(_) => {
-                if directory.kind == DirectoryKind::Moved && directory.left == Leftover::Usable {
+                if directory.kind == DirectoryKind::Moved && directory.left != Leftover::Nothing {
                     // It would be moved to its place as it was left.
                     directory.set_unseen();
                 }

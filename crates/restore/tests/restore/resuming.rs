@@ -3,13 +3,14 @@
 use std::fs;
 use std::num::NonZeroUsize;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, lchown, symlink};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, ThreadId};
+use std::time::{Duration, SystemTime};
 
 use kopia_repository::{Entry, Shard};
-use kopia_restore::{Error, Observer, Options, Outcome, Portion};
+use kopia_restore::{Error, Existing, Observer, Options, Outcome, Portion};
 use kopia_testkit::refuse::{Call, from_now_on, refusing};
 use kopia_testkit::writer::RepositoryWriter;
 use rustix::io::Errno;
@@ -404,27 +405,32 @@ fn a_staged_folder_that_cannot_be_opened_again_for_a_moment_gets_nowhere_uncompa
 struct RefusingWorker {
     planner: ThreadId,
     refuses: AtomicBool,
-    call: Call,
+    refused: (Call, Option<Errno>),
 }
 
 impl Observer for RefusingWorker {
     fn stop(&self) -> bool {
         if thread::current().id() != self.planner && !self.refuses.swap(true, Ordering::Relaxed) {
-            from_now_on(&[(self.call, Some(Errno::TIMEDOUT))]);
+            from_now_on(&[self.refused]);
         }
         false
     }
 }
 
-/// As [`restore_refusing`], of who works.
-fn restore_with_worker_refusing(place: &Place, root: &Entry, call: Call) -> Option<Result<Outcome, Error>> {
-    refusing(&[(call, Some(Errno::TIMEDOUT))], || ())?;
+/// Restores to a target as [`restore_refusing`] does, where only who works is refused something.
+pub(crate) fn restore_with_worker_refusing(
+    target: &Path,
+    root: &Entry,
+    (call, errno): (Call, Errno),
+    mut options: Options,
+) -> Option<Result<Outcome, Error>> {
+    let refused = (call, Some(errno));
+    refusing(&[refused], || ())?;
     refusing(&[], || {
-        let mut options = Options::default();
         options.parallel = NonZeroUsize::new(1);
         let planner = thread::current().id();
-        let observer = RefusingWorker { planner, refuses: AtomicBool::new(false), call };
-        kopia_restore::restore_observed(root, place.path("target"), &options, &observer)
+        let observer = RefusingWorker { planner, refuses: AtomicBool::new(false), refused };
+        kopia_restore::restore_observed(root, target, &options, &observer)
     })
 }
 
@@ -434,12 +440,19 @@ fn what_cannot_be_removed_from_a_staged_folder_for_a_moment_gets_nowhere() {
     let place = Place::new();
     let root = root(&place);
     let (left, target) = (staging(&place, &root), place.path("target"));
-    for (name, bytes) in [("small", b"wrong"), ("stranger", b"other")] {
+    // The second is said of what is open elsewhere.
+    for (errno, (name, bytes)) in [Errno::TIMEDOUT, Errno::BUSY]
+        .into_iter()
+        .flat_map(|errno| [("small", b"wrong"), ("stranger", b"other")].map(|staged| (errno, staged)))
+    {
         let staged = left.join("d/inner").join(name);
         fs::create_dir_all(left.join("d/inner")).unwrap();
         fs::write(&staged, bytes).unwrap();
         fs::write(left.join("large"), large()).unwrap();
-        let Some(ended) = restore_with_worker_refusing(&place, &root, Call::Unlink) else { return };
+        let refused = (Call::Unlink, errno);
+        let Some(ended) = restore_with_worker_refusing(&target, &root, refused, Options::default()) else {
+            return;
+        };
         let Err(Error::Target { path, what, unfinished, .. }) = &ended else { panic!("{ended:?}") };
         assert_eq!((path, *what, unfinished.as_ref()), (&staged, "cannot be removed", Some(&left)));
         assert!(left.join("large").exists() && !target.join("d").exists(), "all that is staged stays");
@@ -452,6 +465,48 @@ fn what_cannot_be_removed_from_a_staged_folder_for_a_moment_gets_nowhere() {
     }
 }
 
+/// Where entries are moved one by one, it need not be waited for. It must not replace what is right.
+#[test]
+fn what_is_open_elsewhere_stays_behind_in_a_staged_folder() {
+    let place = Place::new();
+    let root = root(&place);
+    let (left, target) = (staging(&place, &root), place.path("target"));
+    [&left, &target].iter().for_each(|path| fs::create_dir_all(path.join("d/inner")).unwrap());
+    for name in ["small", "stranger", ".nfs0123"] {
+        fs::write(left.join("d/inner").join(name), b"wrong").unwrap();
+    }
+    let own = target.join("d/inner/small");
+    fs::write(&own, b"hello").unwrap();
+    fs::set_permissions(&own, fs::Permissions::from_mode(0o644)).unwrap();
+    let then = SystemTime::UNIX_EPOCH + Duration::new(1_577_934_245, 6);
+    fs::File::options().write(true).open(&own).unwrap().set_modified(then).unwrap();
+    let mut options = Options::default();
+    options.existing = Existing::Skip;
+    let refused = (Call::Unlink, Errno::BUSY);
+    let Some(ended) = restore_with_worker_refusing(&target, &root, refused, options) else { return };
+    let outcome = ended.unwrap();
+    assert!(outcome.resumed && outcome.problem_count == 0, "{:?}", problems(&outcome));
+    assert_as_fresh(&place, &root);
+}
+
+#[test]
+fn what_is_open_elsewhere_in_the_place_of_a_staged_folder_gets_nowhere() {
+    let place = Place::new();
+    let root = root(&place);
+    let (left, target) = (staging(&place, &root), place.path("target"));
+    fs::create_dir_all(&left).unwrap();
+    fs::write(left.join("d"), b"wrong").unwrap();
+    let refused = (Call::Unlink, Errno::BUSY);
+    let Some(ended) = restore_with_worker_refusing(&target, &root, refused, Options::default()) else {
+        return;
+    };
+    let outcome = ended.unwrap();
+    assert!(matches!(&problems(&outcome)[..], [one] if one.starts_with("d: ")), "{:?}", problems(&outcome));
+    assert_eq!(names(&target), ["empty", "large"]);
+    assert_eq!(place.restore(&root, "target").problem_count, 0);
+    assert_as_fresh(&place, &root);
+}
+
 #[test]
 fn a_large_staged_file_that_cannot_be_opened_for_a_moment_is_not_lost() {
     let place = Place::new();
@@ -460,18 +515,25 @@ fn a_large_staged_file_that_cannot_be_opened_for_a_moment_is_not_lost() {
     let root = folder("data", &writer.directory(&[file("large", &bytes, 40_000)]));
     writer.snapshot("app@host:/data", root);
     let root = place.finish("repo", writer);
-    let left = staging(&place, &root);
+    let (left, target) = (staging(&place, &root), place.path("target"));
     let staged = left.join("large");
-    fs::create_dir_all(&left).unwrap();
-    fs::write(&staged, large()).unwrap();
-    let Some(ended) = restore_with_worker_refusing(&place, &root, Call::Open) else { return };
-    let Err(Error::Target { path, what, unfinished, .. }) = &ended else { panic!("{ended:?}") };
-    assert_eq!((path, *what, unfinished.as_ref()), (&staged, "cannot be looked at", Some(&left)));
-    assert_eq!(fs::read(&staged).unwrap(), large());
-    let outcome = place.restore(&root, "target");
-    assert!(outcome.resumed && outcome.problem_count == 0, "{:?}", problems(&outcome));
-    assert_eq!(outcome.bytes_kept, 40_000);
-    assert_as_fresh(&place, &root);
+    for errno in [Errno::TIMEDOUT, Errno::BUSY] {
+        fs::create_dir_all(&left).unwrap();
+        fs::write(&staged, large()).unwrap();
+        let refused = (Call::Open, errno);
+        let Some(ended) = restore_with_worker_refusing(&target, &root, refused, Options::default()) else {
+            return;
+        };
+        let Err(Error::Target { path, what, unfinished, .. }) = &ended else { panic!("{ended:?}") };
+        assert_eq!((path, *what, unfinished.as_ref()), (&staged, "cannot be looked at", Some(&left)));
+        assert_eq!(fs::read(&staged).unwrap(), large());
+        let outcome = place.restore(&root, "target");
+        assert!(outcome.resumed && outcome.problem_count == 0, "{:?}", problems(&outcome));
+        assert_eq!(outcome.bytes_kept, 40_000);
+        assert_as_fresh(&place, &root);
+        fs::remove_dir_all(&target).unwrap();
+        fs::remove_dir_all(place.path("fresh")).unwrap();
+    }
 }
 
 #[test]

@@ -264,6 +264,7 @@ impl Worker<'_> {
         match result {
             Ok(temporary) => {
                 let (name, reason) = (String::from_utf8_lossy(&entry.name).into(), reason.clone());
+                entry.directory.let_go(temporary.as_bytes());
                 entry.directory.add_partial(Partial { name, temporary, reason, lost });
                 entry.directory.one_staged();
                 true
