@@ -110,12 +110,17 @@ impl Worker<'_> {
             return self.child_done(directory.clone());
         }
         // What could not be looked at is left for the next run, and so is what cannot be removed.
-        if self.shared.stopped() || !self.discard_found(entry, found) {
+        if self.shared.stopped() {
             return;
         }
+        let discard = self.discard_found(entry, found);
+        if self.shared.stopped() {
+            return;
+        }
+        let entry = SmallEntry { discard, ..entry.clone() };
         match extent {
-            Some(extent) => self.shared.checks.give_back(Item::Small(entry.clone()), extent),
-            None => self.small(entry, Ok(&[])),
+            Some(extent) => self.shared.checks.give_back(Item::Small(entry), extent),
+            None => self.small(&entry, Ok(&[])),
         }
     }
 
@@ -171,15 +176,18 @@ impl Worker<'_> {
         is_right(self.shared.repository, file, extent, &mut self.compared)
     }
 
-    /// Removes what an interrupted restore left of an entry, if it did; returns whether the restore goes on.
+    /// Removes what an interrupted restore left of an entry, if it did; returns whether that is still to be done, as a
+    /// full disk may not even take it.
     fn discard_found(&mut self, entry: &SmallEntry, found: Candidates) -> bool {
         if is_left(found)
             && let Ok(directory) = self.open_staged(&entry.directory)
+            && self.remove_or_wait(directory.as_fd(), entry, true)
         {
-            self.remove_staged(directory.as_fd(), &entry.directory, &entry.name);
+            // If it is not written after all.
+            entry.directory.hold_back(&entry.name);
+            return true;
         }
-        self.discard(entry);
-        !self.shared.stopped()
+        self.make_way(entry).is_err()
     }
 }
 

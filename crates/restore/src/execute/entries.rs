@@ -1,7 +1,7 @@
 //! Writing one entry as a whole.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use kopia_repository::Defect;
 use rustix::fs::OFlags;
@@ -28,9 +28,10 @@ impl Worker<'_> {
                 self.shared.tally.problem(path(), reason);
             }
             Ok(bytes) => {
-                self.discard(entry);
-                let written =
-                    if entry.symlink { self.symlink(entry, bytes) } else { self.file(entry, bytes) };
+                let written = self.make_way(entry).map_err(Failure::making);
+                let written = written.and_then(|()| {
+                    if entry.symlink { self.symlink(entry, bytes) } else { self.file(entry, bytes) }
+                });
                 match written {
                     Ok(unset) => {
                         self.shared.tally.unset(unset, path);
@@ -42,8 +43,10 @@ impl Worker<'_> {
                             self.file_is_there(entry, bytes.len() as u64, 0);
                         }
                     }
-                    Err(Failure { error, .. }) if self.shared.room.may_postpone(&error) => {
-                        let (entry, found) = (entry.clone(), Candidates::default());
+                    Err(Failure { error, is_left, .. }) if self.shared.room.may_postpone(&error) => {
+                        let discard = entry.discard || is_left;
+                        let entry = SmallEntry { discard, ..entry.clone() };
+                        let found = Candidates::default();
                         return self
                             .shared
                             .room
@@ -67,10 +70,7 @@ impl Worker<'_> {
         let filled = self.fill(&file, entry, bytes);
         let closed = close(file);
         let result = filled.and_then(|unset| closed.map(|()| unset));
-        if result.is_err() {
-            self.remove_staged(directory.as_fd(), &entry.directory, &entry.name);
-        }
-        Ok(result?)
+        result.map_err(|error| self.failed_to_fill(directory.as_fd(), entry, error))
     }
 
     fn fill(&mut self, file: &OwnedFd, entry: &SmallEntry, bytes: &[u8]) -> io::Result<Unset> {
@@ -88,13 +88,17 @@ impl Worker<'_> {
             // XFS takes targets of 1,024 bytes, ext4 those that fit into a block.
             let is_of_target = errno == Errno::NAMETOOLONG && look(directory.as_fd(), &*entry.name).is_ok();
             let act = if is_of_target { Act::Link } else { Act::Make };
-            return Err(Failure { act, error: errno.into() });
+            return Err(Failure { act, error: errno.into(), is_left: false });
         }
         let result = self.metadata.finish_symlink(directory.as_fd(), &*entry.name, &entry.attributes);
-        if result.is_err() {
-            self.remove_staged(directory.as_fd(), &entry.directory, &entry.name);
-        }
-        Ok(result?)
+        result.map_err(|error| self.failed_to_fill(directory.as_fd(), entry, error))
+    }
+
+    /// Removes what was made of an entry that could not be finished.
+    fn failed_to_fill(&self, directory: BorrowedFd<'_>, entry: &SmallEntry, error: io::Error) -> Failure {
+        let may_wait = self.shared.room.may_postpone(&error);
+        let is_left = self.remove_or_wait(directory, entry, may_wait);
+        Failure { is_left, ..error.into() }
     }
 
     pub(super) fn sync(&self, file: &OwnedFd) -> io::Result<()> {

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use rustix::fs::AtFlags;
 use rustix::io::Errno;
 
-use super::{Worker, is_fatal};
+use super::{Shared, Worker, is_fatal};
+use crate::Error;
 use crate::destination::directory::Directory;
 use crate::destination::leftover::Leftover;
-use crate::destination::{Side, is_for_now, is_open_elsewhere};
+use crate::destination::{Side, handles, is_for_now, is_open_elsewhere};
 use crate::plan::UNSEEN;
 use crate::plan::items::SmallEntry;
 use crate::space::is_full;
@@ -53,13 +54,24 @@ impl Worker<'_> {
     /// Ends the restore because of something that stays in the staging tree and that nobody has found right: it would
     /// get to its place with the directory that it lies in. What is closed to this process for good does so only where
     /// [`loses_staged`](crate::plan::context::Context::loses_staged) says that, and elsewhere keeps nothing from its
-    /// place. A shard that goes on would vouch for it.
+    /// place. A shard that goes on would vouch for it. Where the disk is full, room is what is asked for.
     pub(super) fn give_up_left(
         &self,
         directory: &Directory,
         name: &[u8],
         (what, error): (&'static str, &io::Error),
     ) {
+        let Shared { target, staging, room, .. } = self.shared;
+        if room.may_postpone(error) {
+            return self.shared.give_up(Error::NoRoom {
+                target: target.path.clone(),
+                missing: None,
+                mixed: Vec::new(),
+                in_place_helps: false,
+                source: handles::copy(error),
+                unfinished: staging.path(target),
+            });
+        }
         let context = self.shared.for_planner();
         if error.kind() != io::ErrorKind::NotFound && context.loses_staged(directory, error) {
             context.give_up(Side::Staging, directory, name, (what, error));
@@ -68,10 +80,23 @@ impl Worker<'_> {
 
     /// Removes a file or link of the staging tree that must not get to its place; where it stays, the restore ends as
     /// [`Self::give_up_left`] says.
-    pub(super) fn remove_staged(&self, handle: BorrowedFd<'_>, directory: &Directory, name: &[u8]) {
-        match rustix::fs::unlinkat(handle, name, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => {}
-            Err(errno) => self.give_up_left(directory, name, (NOT_REMOVED, &io::Error::from(errno))),
+    pub(super) fn remove_staged(&self, handle: BorrowedFd<'_>, entry: &SmallEntry) {
+        self.remove_or_wait(handle, entry, false);
+    }
+
+    /// As [`Self::remove_staged`], of an entry that is tried again if it `may_wait` for room. Returns whether it is to be
+    /// removed then: a full disk may not even take that.
+    pub(super) fn remove_or_wait(&self, handle: BorrowedFd<'_>, entry: &SmallEntry, may_wait: bool) -> bool {
+        match rustix::fs::unlinkat(handle, &*entry.name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => false,
+            Err(errno) => {
+                let error = io::Error::from(errno);
+                let waits = may_wait && self.shared.room.may_postpone(&error);
+                if !waits {
+                    self.give_up_left(&entry.directory, &entry.name, (NOT_REMOVED, &error));
+                }
+                waits
+            }
         }
     }
 
@@ -81,7 +106,7 @@ impl Worker<'_> {
         if is_for_now(error) || is_open_elsewhere(error) {
             self.give_up_left(&entry.directory, &entry.name, (UNSEEN, error));
         } else {
-            self.remove_staged(handle, &entry.directory, &entry.name);
+            self.remove_staged(handle, entry);
         }
     }
 }

@@ -356,11 +356,11 @@ impl<'a> Worker<'a> {
             }
             None => (Act::Fill, 0),
         };
-        let failure = Failure { act, error };
+        let failure = Failure { act, error, is_left: false };
         self.failed(directory.path_of(""), Made::Directory, directory.name(), failure, below);
     }
 
-    fn failed(&self, path: String, made: Made, name: &str, Failure { act, error }: Failure, below: u64) {
+    fn failed(&self, path: String, made: Made, name: &str, Failure { act, error, .. }: Failure, below: u64) {
         let errno = Errno::from_io_error(&error);
         let reason = match errno {
             _ if is_fatal(&error) => {
@@ -383,18 +383,20 @@ pub(super) struct Failure {
     /// What was being done.
     pub(super) act: Act,
     pub(super) error: io::Error,
+    /// Whether what was written of it is to be removed before it is tried again.
+    pub(super) is_left: bool,
 }
 
 impl Failure {
     /// Says that the entry could not even be made.
     pub(super) fn making(error: io::Error) -> Self {
-        Self { act: Act::Make, error }
+        Self { act: Act::Make, error, is_left: false }
     }
 }
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
-        Self { act: Act::Fill, error }
+        Self { act: Act::Fill, error, is_left: false }
     }
 }
 

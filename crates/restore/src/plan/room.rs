@@ -31,7 +31,7 @@ const MOST_FINISHED: usize = 1 << 18;
 /// Something that found no room.
 #[derive(Debug)]
 pub(crate) enum Postponed {
-    /// A file or link, of which nothing is left in the staging tree.
+    /// A file or link, of which nothing is left in the staging tree but what it is to discard.
     Entry {
         entry: SmallEntry,
         found: Candidates,

@@ -465,6 +465,32 @@ fn what_cannot_be_removed_from_a_staged_folder_for_a_moment_gets_nowhere() {
     }
 }
 
+/// As the one before, where nothing more is taken away either as the disk is full: Btrfs needs room to do that.
+#[test]
+fn what_a_full_disk_does_not_take_from_a_staged_folder_waits_for_room() {
+    let place = Place::new();
+    let root = root(&place);
+    let (left, target) = (staging(&place, &root), place.path("target"));
+    for (name, bytes) in [("small", b"wrong"), ("stranger", b"other")] {
+        let staged = left.join("d/inner").join(name);
+        fs::create_dir_all(left.join("d/inner")).unwrap();
+        fs::write(&staged, bytes).unwrap();
+        fs::write(left.join("large"), large()).unwrap();
+        let refused = (Call::Unlink, Errno::NOSPC);
+        let Some(ended) = restore_with_worker_refusing(&target, &root, refused, Options::default()) else {
+            return;
+        };
+        assert!(matches!(&ended, Err(Error::NoRoom { unfinished, .. }) if *unfinished == left), "{ended:?}");
+        assert!(left.join("large").exists() && !target.join("d").exists(), "all that is staged stays");
+        assert_eq!(fs::read(&staged).unwrap(), bytes);
+        let outcome = place.restore(&root, "target");
+        assert!(outcome.resumed && outcome.problem_count == 0, "{:?}", problems(&outcome));
+        assert_as_fresh(&place, &root);
+        fs::remove_dir_all(&target).unwrap();
+        fs::remove_dir_all(place.path("fresh")).unwrap();
+    }
+}
+
 /// Where entries are moved one by one, it need not be waited for. It must not replace what is right.
 #[test]
 fn what_is_open_elsewhere_stays_behind_in_a_staged_folder() {

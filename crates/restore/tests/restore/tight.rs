@@ -12,14 +12,16 @@ use std::time::{Duration, SystemTime};
 use kopia_codec::key::KeyDerivation;
 use kopia_restore::{Error, Observer, Options};
 use kopia_testkit::random::Random;
+use kopia_testkit::refuse::Call;
 use kopia_testkit::tmpfs;
 use kopia_testkit::tree::{Compare, Kind, Tree, compare};
 use kopia_testkit::writer::RepositoryWriter;
+use rustix::io::Errno;
 
 use crate::common::{Place, file, folder, names};
 use crate::random::node::{Node, PIECE, What};
 use crate::random::{Model, options};
-use crate::resuming::with_capabilities;
+use crate::resuming::{restore_with_worker_refusing, with_capabilities};
 
 /// A file here takes one page, whatever its size.
 const PAGE: u64 = 4096;
@@ -199,6 +201,36 @@ fn what_is_replaced_makes_room_and_what_is_missing_is_said() {
             }
             Err(error) => panic!("{error:?}"),
         }
+    }
+}
+
+/// Some file systems need room to remove something.
+#[test]
+fn what_a_full_disk_does_not_take_away_waits_for_room() {
+    let Some(mount) = tmpfs::mounted() else {
+        let place = Place::new();
+        fs::create_dir(place.path("mount")).unwrap();
+        let test = "tight::what_a_full_disk_does_not_take_away_waits_for_room";
+        return tmpfs::rerun(test, &place.path("mount"));
+    };
+    let place = Place::new();
+    let root = three_files(&place);
+    let target = mount.join("target");
+    fs::create_dir(&target).unwrap();
+    let files = ["f0", "f1", "f2"].map(|name| target.join(name));
+    files.iter().for_each(|path| fs::write(path, [9; 8 * PAGE as usize]).unwrap());
+    tmpfs::resize(&mount, tmpfs::used(&mount) + 7 * PAGE);
+    let refused = (Call::Unlink, Errno::NOSPC);
+    let Some(ended) = restore_with_worker_refusing(&target, &root, refused, Options::default()) else {
+        return;
+    };
+    assert!(matches!(ended, Err(Error::NoRoom { .. })), "{ended:?}");
+    files.iter().for_each(|path| assert!(fs::read(path).unwrap() == [9; 8 * PAGE as usize]));
+    tmpfs::resize(&mount, MUCH);
+    let outcome = kopia_restore::restore(&root, &target, &Options::default()).unwrap();
+    assert_eq!((outcome.files, outcome.problem_count), (3, 0), "{:?}", outcome.problems);
+    for (number, path) in (1_u8..).zip(&files) {
+        assert!(fs::read(path).unwrap() == [number; 8 * PAGE as usize], "{}", path.display());
     }
 }
 

@@ -74,12 +74,16 @@ impl Worker<'_> {
         };
         self.shared.checks.large_file_done();
         let keep_staged = *result.as_ref().unwrap_or(&false);
-        if !staged {
+        let may_wait =
+            matches!(&result, Err(Reason::NoSpace(failed)) if self.shared.room.may_postpone(&failed.error));
+        let mut is_left = false;
+        if !staged && may_wait {
+            is_left = self.make_way(entry).is_err();
+        } else if !staged {
             self.discard(entry);
-        }
-        if staged && !keep_staged {
+        } else if !keep_staged {
             match self.handles.open(&entry.directory) {
-                Ok(directory) => self.remove_staged(directory.as_fd(), &entry.directory, &entry.name),
+                Ok(directory) => is_left = self.remove_or_wait(directory.as_fd(), entry, may_wait),
                 Err(error) => self.give_up_left(&entry.directory, &entry.name, (NOT_REMOVED, &error)),
             }
         }
@@ -88,13 +92,13 @@ impl Worker<'_> {
             Err(Reason::NotPermitted(failed) | Reason::NoSpace(failed) | Reason::System(failed)) => {
                 let error = failed.error;
                 if self.shared.room.may_postpone(&error) {
-                    let (entry, found) =
-                        (entry.clone(), Candidates { left: Leftover::Nothing, mixed, ..file.found });
+                    let entry = SmallEntry { discard: is_left, ..entry.clone() };
+                    let found = Candidates { left: Leftover::Nothing, mixed, ..file.found };
                     return self.shared.room.postpone(Postponed::Entry { entry, found, takes }, &error);
                 }
                 // That its directory could not be made is that directory's problem.
                 if is_fatal(&error) || !entry.directory.is_lost() {
-                    self.entry_failed(entry, Failure { act, error: handles::copy(&error) });
+                    self.entry_failed(entry, Failure { act, error: handles::copy(&error), is_left: false });
                 }
             }
             Err(reason) => self.shared.tally.problem(entry.path(), reason),

@@ -167,13 +167,13 @@ impl Worker<'_> {
         if !self.shared.clones.load(Ordering::Relaxed) {
             return None;
         }
-        self.discard(entry);
+        self.make_way(entry).ok()?;
         let directory = self.handles.open(&entry.directory).ok()?;
         let new =
             self.metadata.create(directory.as_fd(), &*entry.name, &entry.attributes, OFlags::RDWR).ok()?;
         if rustix::fs::ioctl_ficlone(&new, old).is_err() {
             self.shared.clones.store(false, Ordering::Relaxed);
-            self.remove_staged(directory.as_fd(), &entry.directory, &entry.name);
+            self.remove_staged(directory.as_fd(), entry);
             return None;
         }
         Some(new)
@@ -264,7 +264,7 @@ impl Worker<'_> {
     }
 
     fn create(&mut self, entry: &SmallEntry) -> io::Result<OwnedFd> {
-        self.discard(entry);
+        self.make_way(entry)?;
         let directory = self.handles.open(&entry.directory)?;
         let handle =
             self.metadata.create(directory.as_fd(), &*entry.name, &entry.attributes, OFlags::WRONLY)?;
