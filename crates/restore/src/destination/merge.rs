@@ -81,6 +81,14 @@ struct Waiting<'m> {
     name: Vec<u8>,
 }
 
+/// What is not moved out of a staged directory.
+struct Stays<'e> {
+    /// Its directories that the target has as well: what is in them was moved before.
+    existing: &'e HashSet<&'e [u8]>,
+    /// What cannot be moved.
+    stuck: HashSet<Vec<u8>>,
+}
+
 impl Publisher<'_> {
     /// Moves everything and sets the attributes that had to wait, but for those of the target directory
     /// itself.
@@ -152,14 +160,14 @@ impl Publisher<'_> {
         Ok(())
     }
 
-    /// Moves what was staged in one directory, as long as anything is moved. Those of its directories that `exist` in
-    /// the target were filled before.
+    /// Moves what was staged in one directory, as long as anything is moved. Those of its directories that are
+    /// `existing` in the target were filled before.
     fn fill<'m>(
         &mut self,
         directory: &'m Arc<Directory>,
         handles: &mut Handles<'_>,
         moved: &[&Arc<Directory>],
-        exist: &HashSet<&[u8]>,
+        existing: &HashSet<&[u8]>,
         waiting: &mut Vec<Waiting<'m>>,
     ) -> io::Result<OwnedFd> {
         let destination = open_existing(self.target.directory.as_fd(), directory)?;
@@ -169,11 +177,12 @@ impl Publisher<'_> {
         }
         // What could not be looked at stays where it is.
         let unseen = moved.iter().filter(|child| child.is_unseen());
-        let mut stuck: HashSet<_> = unseen.map(|child| child.name().as_bytes().to_vec()).collect();
-        stuck.extend(directory.held_back().into_iter().map(Vec::from));
+        let stuck = unseen.map(|child| child.name().as_bytes().to_vec());
+        let held_back = directory.held_back().into_iter().map(Vec::from);
+        let mut stays = Stays { existing, stuck: stuck.chain(held_back).collect() };
         let mut is_moved = true;
         if directory.parent.is_none() || directory.is_in_staging() {
-            match self.move_staged(directory, destination.as_fd(), handles, exist, &mut stuck, waiting) {
+            match self.move_staged(directory, destination.as_fd(), handles, &mut stays, waiting) {
                 Ok(()) => {}
                 Err(error) if is_full(&error) => (self.no_room, is_moved) = (Some(error), false),
                 Err(error) if ends_moving(&error) => {
@@ -183,7 +192,7 @@ impl Publisher<'_> {
             }
         }
         // One that could not be made or moved has its problem already.
-        for child in moved.iter().filter(|child| !stuck.contains(child.name().as_bytes())) {
+        for child in moved.iter().filter(|child| !stays.stuck.contains(child.name().as_bytes())) {
             match self.finish_moved(destination.as_fd(), child) {
                 Ok(()) => {}
                 Err(reason) if is_moved => self.tally.problem(child.path_of(""), reason),
@@ -200,14 +209,13 @@ impl Publisher<'_> {
         Ok(destination)
     }
 
-    /// Moves what was staged in one directory, but for what is `stuck` there, to which it adds what cannot be moved.
+    /// Moves what was staged in one directory, but for what `stays` there, to which it adds what cannot be moved.
     fn move_staged<'m>(
         &mut self,
         directory: &'m Arc<Directory>,
         destination: BorrowedFd<'_>,
         handles: &mut Handles<'_>,
-        exist: &HashSet<&[u8]>,
-        stuck: &mut HashSet<Vec<u8>>,
+        stays: &mut Stays<'_>,
         waiting: &mut Vec<Waiting<'m>>,
     ) -> io::Result<()> {
         let source = handles.open(directory)?;
@@ -215,8 +223,8 @@ impl Publisher<'_> {
         let (mut placed, mut waits, mut there) = (Inodes::default(), Left::new(), 0);
         loop {
             let left = |name: &[u8]| {
-                let ours = exist.contains(name) || self.is_our_own(directory, name);
-                ours || stuck.contains(name) || waits.contains(name)
+                let ours = stays.existing.contains(name) || self.is_our_own(directory, name);
+                ours || stays.stuck.contains(name) || waits.contains(name)
             };
             let piece = names.next(left)?;
             if piece.is_empty() {
@@ -239,14 +247,14 @@ impl Publisher<'_> {
                         }
                         Err(Unmoved::NoRoom(error)) => {
                             self.no_room = Some(error);
-                            stuck.insert(name);
+                            stays.stuck.insert(name);
                             continue;
                         }
                         Err(Unmoved::ForNow(error)) => return Err(error),
                         Err(Unmoved::Failed(reason)) => reason,
                     };
                     self.unplaced(source.as_fd(), directory, &name, reason);
-                    stuck.insert(name);
+                    stays.stuck.insert(name);
                 }
             }
         }
