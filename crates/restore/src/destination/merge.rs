@@ -424,9 +424,13 @@ impl From<io::Error> for Unmoved {
 
 impl Unmoved {
     /// As where an entry cannot be moved, of what the system says of something in the directory that has its name: a
-    /// dead mount or a bad sector there is a matter of that entry alone, as long as the target itself answers.
+    /// dead mount or a bad sector there is a matter of that entry alone, as long as the target itself answers. What
+    /// this process or the machine lacks says nothing of the entry.
     fn of_old(parent: BorrowedFd<'_>, name: &[u8], error: io::Error) -> Self {
-        let is_alone = || !look(parent, name).is_err_and(|error| ends_moving(&error));
+        let errno = Errno::from_io_error(&error);
+        let is_lack =
+            matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::INTR | Errno::AGAIN));
+        let is_alone = || !is_lack && !look(parent, name).is_err_and(|error| ends_moving(&error));
         match Self::from(error) {
             Self::ForNow(error) if is_alone() => Self::Failed(in_the_way(error)),
             unmoved => unmoved,

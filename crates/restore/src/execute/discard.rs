@@ -21,7 +21,8 @@ const OPEN_ON_NFS: &[u8] = b".nfs";
 impl Worker<'_> {
     /// Removes what an interrupted restore left of an entry that is not written, if that is still to be done.
     pub(super) fn discard(&mut self, entry: &SmallEntry) {
-        if let Err(error) = self.make_way(entry)
+        if entry.discard
+            && let Err(error) = self.discard_left(&entry.directory, &entry.name, false)
             && entry.directory.kind != DirectoryKind::Existing
         {
             self.give_up_left(&entry.directory, &entry.name, (NOT_REMOVED, &error));
@@ -38,10 +39,10 @@ impl Worker<'_> {
 
     /// Removes what has a name in the staging tree that no entry needs.
     pub(super) fn discard_by_name(&mut self, directory: &Arc<Directory>, name: &[u8]) {
-        // What is salvaged of a file gets such a name once more.
-        let is_needed = partial::is_temporary(name);
+        // What is salvaged of a file gets such a name once more; it can take the place of what has it.
+        let is_needed = self.shared.options.salvage && partial::is_temporary(name);
         if let Err(error) = self.discard_left(directory, name, is_needed)
-            && (is_needed || directory.kind != DirectoryKind::Existing)
+            && directory.kind != DirectoryKind::Existing
         {
             self.give_up_left(directory, name, (NOT_REMOVED, &error));
         }
@@ -76,6 +77,10 @@ impl Worker<'_> {
                     error
                 }
             },
+            Err(error) if is_full(&error) => {
+                directory.hold_back(name);
+                return Err(error);
+            }
             Err(error) => error,
         };
         tracing::debug!(%error, name = %String::from_utf8_lossy(name), "left by an interrupted restore");

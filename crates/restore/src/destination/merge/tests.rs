@@ -133,7 +133,6 @@ fn mirror_refusing(
         });
         if ran.is_some() {
             is_refused = true;
-            assert!(publisher.cut_short.is_none());
             assert_eq!(rustix::fs::stat(place.join("beside")).unwrap().st_mode & 0o7777, 0o750);
             check(publisher, place);
         }
@@ -143,16 +142,25 @@ fn mirror_refusing(
 
 #[test]
 fn what_cannot_be_looked_at_in_a_folder_that_a_file_replaces_is_a_matter_of_that_alone() {
-    let outcome = mirror_refusing((Call::List, Errno::NOTCONN), |_, place| {
-        assert!(place.join("x/inner").is_dir());
+    let outcome = mirror_refusing((Call::List, Errno::NOTCONN), |publisher, place| {
+        assert!(publisher.cut_short.is_none() && place.join("x/inner").is_dir());
     });
     let Some(outcome) = outcome else { return };
     assert!(matches!(&problems(&outcome)[..], [one] if one.starts_with("x: ")), "{:?}", problems(&outcome));
 }
 
 #[test]
+fn a_file_that_replaces_a_folder_stays_staged_where_the_machine_cannot_look_into_it() {
+    let outcome = mirror_refusing((Call::List, Errno::NFILE), |publisher, place| {
+        assert!(publisher.cut_short.is_some() && place.join(publisher.staging.name()).join("x").exists());
+    });
+    assert!(outcome.is_none_or(|outcome| outcome.problem_count == 0));
+}
+
+#[test]
 fn a_file_that_replaces_a_folder_stays_staged_where_its_directory_has_no_room() {
     let outcome = mirror_refusing((Call::Rename, Errno::NOSPC), |publisher, place| {
+        assert!(publisher.cut_short.is_none());
         assert!(publisher.no_room.is_some() && place.join(publisher.staging.name()).join("x").exists());
     });
     assert!(outcome.is_none_or(|outcome| outcome.problem_count == 0));

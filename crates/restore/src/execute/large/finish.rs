@@ -11,7 +11,7 @@ use kopia_repository::object::Extent;
 
 use crate::decide::existing::Candidates;
 use crate::destination::compare::size;
-use crate::destination::directory::Partial;
+use crate::destination::directory::{DirectoryKind, Partial};
 use crate::destination::large::Handle;
 use crate::destination::leftover::Leftover;
 use crate::destination::naming::Act;
@@ -83,7 +83,14 @@ impl Worker<'_> {
             self.discard(entry);
         } else if !keep_staged {
             match self.handles.open(&entry.directory) {
-                Ok(directory) => is_left = self.remove_or_wait(directory.as_fd(), entry, may_wait),
+                Ok(directory) => {
+                    // Where entries are moved out of the directory one by one, it may stay behind.
+                    let may_stay = may_wait || entry.directory.kind == DirectoryKind::Existing;
+                    is_left = self.remove_or_wait(directory.as_fd(), entry, may_stay);
+                    if is_left {
+                        entry.directory.hold_back(&entry.name);
+                    }
+                }
                 Err(error) => self.give_up_left(&entry.directory, &entry.name, (NOT_REMOVED, &error)),
             }
         }
