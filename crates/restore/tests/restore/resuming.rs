@@ -445,24 +445,36 @@ fn what_cannot_be_removed_from_a_staged_folder_for_a_moment_gets_nowhere() {
         .into_iter()
         .flat_map(|errno| [("small", b"wrong"), ("stranger", b"other")].map(|staged| (errno, staged)))
     {
-        let staged = left.join("d/inner").join(name);
-        fs::create_dir_all(left.join("d/inner")).unwrap();
-        fs::write(&staged, bytes).unwrap();
-        fs::write(left.join("large"), large()).unwrap();
+        let staged = stage_beside_large(&left, name, bytes);
         let refused = (Call::Unlink, errno);
         let Some(ended) = restore_with_worker_refusing(&target, &root, refused, Options::default()) else {
             return;
         };
         let Err(Error::Target { path, what, unfinished, .. }) = &ended else { panic!("{ended:?}") };
         assert_eq!((path, *what, unfinished.as_ref()), (&staged, "cannot be removed", Some(&left)));
-        assert!(left.join("large").exists() && !target.join("d").exists(), "all that is staged stays");
         assert_eq!(fs::read(&staged).unwrap(), bytes);
-        let outcome = place.restore(&root, "target");
-        assert!(outcome.resumed && outcome.problem_count == 0, "{:?}", problems(&outcome));
-        assert_as_fresh(&place, &root);
-        fs::remove_dir_all(&target).unwrap();
-        fs::remove_dir_all(place.path("fresh")).unwrap();
+        assert_all_stayed_and_goes_on(&place, &root);
     }
+}
+
+/// Stages a file in `d/inner` as an interrupted restore leaves it, beside the large one that is right; returns its path.
+fn stage_beside_large(left: &Path, name: &str, bytes: &[u8]) -> PathBuf {
+    let staged = left.join("d/inner").join(name);
+    fs::create_dir_all(left.join("d/inner")).unwrap();
+    fs::write(&staged, bytes).unwrap();
+    fs::write(left.join("large"), large()).unwrap();
+    staged
+}
+
+/// Checks that nothing staged got to its place, and that the next run restores all; takes away what it made.
+fn assert_all_stayed_and_goes_on(place: &Place, root: &Entry) {
+    let (left, target) = (staging(place, root), place.path("target"));
+    assert!(left.join("large").exists() && !target.join("d").exists(), "all that is staged stays");
+    let outcome = place.restore(root, "target");
+    assert!(outcome.resumed && outcome.problem_count == 0, "{:?}", problems(&outcome));
+    assert_as_fresh(place, root);
+    fs::remove_dir_all(&target).unwrap();
+    fs::remove_dir_all(place.path("fresh")).unwrap();
 }
 
 /// As the one before, where nothing more is taken away either as the disk is full: Btrfs needs room to do that.
@@ -472,22 +484,14 @@ fn what_a_full_disk_does_not_take_from_a_staged_folder_waits_for_room() {
     let root = root(&place);
     let (left, target) = (staging(&place, &root), place.path("target"));
     for (name, bytes) in [("small", b"wrong"), ("stranger", b"other")] {
-        let staged = left.join("d/inner").join(name);
-        fs::create_dir_all(left.join("d/inner")).unwrap();
-        fs::write(&staged, bytes).unwrap();
-        fs::write(left.join("large"), large()).unwrap();
+        let staged = stage_beside_large(&left, name, bytes);
         let refused = (Call::Unlink, Errno::NOSPC);
         let Some(ended) = restore_with_worker_refusing(&target, &root, refused, Options::default()) else {
             return;
         };
         assert!(matches!(&ended, Err(Error::NoRoom { unfinished, .. }) if *unfinished == left), "{ended:?}");
-        assert!(left.join("large").exists() && !target.join("d").exists(), "all that is staged stays");
         assert_eq!(fs::read(&staged).unwrap(), bytes);
-        let outcome = place.restore(&root, "target");
-        assert!(outcome.resumed && outcome.problem_count == 0, "{:?}", problems(&outcome));
-        assert_as_fresh(&place, &root);
-        fs::remove_dir_all(&target).unwrap();
-        fs::remove_dir_all(place.path("fresh")).unwrap();
+        assert_all_stayed_and_goes_on(&place, &root);
     }
 }
 
