@@ -1,10 +1,12 @@
 //! What an operator may become.
 
-use syn::BinOp;
+use syn::{BinOp, Expr, ExprBinary};
 
-/// The operators that take the place of `operator`. Those that do not compile are found out later.
-pub(crate) fn instead_of(operator: &BinOp) -> &'static [&'static str] {
-    match operator {
+/// The operators that take the place of the one of `binary`. Those that do not compile are found out later.
+pub(crate) fn instead_of(binary: &ExprBinary) -> &'static [&'static str] {
+    match binary.op {
+        // Flags have no bit in common, so that `^` would be the same.
+        BinOp::BitOr(_) if are_flags(&binary.left) && are_flags(&binary.right) => &["&"],
         BinOp::Eq(_) => &["!="],
         BinOp::Ne(_) => &["=="],
         BinOp::And(_) => &["||"],
@@ -32,6 +34,21 @@ pub(crate) fn instead_of(operator: &BinOp) -> &'static [&'static str] {
         BinOp::ShlAssign(_) => &[">>="],
         BinOp::ShrAssign(_) => &["<<="],
         _ => &[],
+    }
+}
+
+/// Returns true for named constants, such as `OFlags::CREATE`, and some of them joined by `|`.
+fn are_flags(operand: &Expr) -> bool {
+    match operand {
+        Expr::Path(named) => named.path.segments.last().is_some_and(|last| {
+            let name = last.ident.to_string();
+            name.contains(|letter: char| letter.is_ascii_uppercase()) && name == name.to_ascii_uppercase()
+        }),
+        Expr::Binary(joined) if matches!(joined.op, BinOp::BitOr(_)) => {
+            are_flags(&joined.left) && are_flags(&joined.right)
+        }
+        Expr::Paren(inner) => are_flags(&inner.expr),
+        _ => false,
     }
 }
 

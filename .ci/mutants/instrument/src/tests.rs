@@ -60,6 +60,13 @@ fn operators_become_others_and_nest() {
 }
 
 #[test]
+fn flags_are_not_told_apart_from_their_exclusive_or() {
+    assert_eq!(changes("async fn f() { g(Mode::RUSR | (A_B | C1), 0); }"), ["| -> &", "| -> &"]);
+    assert_eq!(changes("async fn f() { g(bits | MASK) }"), ["| -> &", "| -> ^"]);
+    assert_eq!(changes("async fn f() { g(A | 2) }"), ["| -> &", "| -> ^"]);
+}
+
+#[test]
 fn arms_before_a_wildcard_go_and_guards_become_constant() {
     assert_eq!(
         copy("async fn f() { match a { 1 => b, n if n.c() => d, _ => e } }"),

@@ -85,7 +85,7 @@ impl<'ast> Visit<'ast> for Visitor<'_> {
 
     fn visit_expr_binary(&mut self, binary: &'ast ExprBinary) {
         let joins = matches!(binary.op, BinOp::And(_) | BinOp::Or(_));
-        let others = operators::instead_of(&binary.op);
+        let others = operators::instead_of(binary);
         if !others.is_empty() && !(joins && (excluded::binds(&binary.left) || excluded::binds(&binary.right)))
         {
             let (left, right) = (self.source.of(&binary.left), self.source.of(&binary.right));
