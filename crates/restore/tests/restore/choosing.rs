@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
 
 use kopia_repository::choice::{Choice, Chosen};
 use kopia_repository::{Entry, Error, Shard};
@@ -10,7 +9,7 @@ use kopia_restore::{Options, Outcome, Plan, Portion, Preview};
 use kopia_testkit::writer::RepositoryWriter;
 use serde_json::json;
 
-use crate::common::{Place, file, folder, names, problems};
+use crate::common::{Place, file, folder, mode, names, problems, set_mode};
 
 /// `docs/{a.txt,b.bin,old/c.txt}`, `empty/`, `junk/` that cannot be read, `src/deep/{d.txt,e.o}`, `src/f.o`,
 /// `top.txt`.
@@ -106,8 +105,7 @@ fn what_is_chosen_comes_with_its_folders_and_nothing_else_is_read() {
         assert_eq!(outcome.problem_count, 0, "{:?}", problems(&outcome));
         assert!(outcome.left_out > 0);
     }
-    let mode = fs::metadata(place.path("target0/docs")).unwrap().permissions().mode();
-    assert_eq!(mode & 0o7777, 0o710);
+    assert_eq!(mode(place.path("target0/docs")), 0o710);
 }
 
 #[test]
@@ -234,7 +232,7 @@ fn a_restore_is_taken_up_by_the_same_patterns_alone() {
     let left = format!("target/.kopia-rs-restore-{}-{digest:016x}", root.object());
     for (options, resumed) in [(options(&root, &["/docs"], &[]), false), (one.clone(), true)] {
         fs::create_dir_all(place.path(&left).join("docs")).unwrap();
-        fs::set_permissions(place.path(&left), fs::Permissions::from_mode(0o700)).unwrap();
+        set_mode(place.path(&left), 0o700);
         fs::write(place.path(&left).join("docs/a.txt"), b"hello").unwrap();
         fs::write(place.path(&left).join(left.rsplit('/').next().unwrap()), b"").unwrap();
         let outcome = kopia_restore::restore(&root, place.path("target"), &options).unwrap();

@@ -1,5 +1,7 @@
 //! What the tests of this crate share: a repository of the test's own making, and a folder to restore into.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use kopia_codec::key::Password;
@@ -52,6 +54,15 @@ impl Place {
     pub(crate) fn restore(&self, root: &Entry, name: &str) -> Outcome {
         kopia_restore::restore(root, self.path(name), &Options::default()).expect("it runs to the end")
     }
+}
+
+/// The mode's bits for rights.
+pub(crate) fn mode(path: impl AsRef<Path>) -> u32 {
+    std::fs::metadata(path).expect("it is there").permissions().mode() & 0o7777
+}
+
+pub(crate) fn set_mode(path: impl AsRef<Path>, mode: u32) {
+    std::fs::set_permissions(path, Permissions::from_mode(mode)).expect("it takes a mode");
 }
 
 pub(crate) fn file(name: &str, object: &str, size: usize) -> Value {

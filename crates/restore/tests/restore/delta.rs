@@ -8,7 +8,7 @@ use kopia_repository::Entry;
 use kopia_restore::{Existing, Options, Outcome};
 use kopia_testkit::writer::RepositoryWriter;
 
-use crate::common::{Place, assert_same, file, folder, link, problems};
+use crate::common::{Place, assert_same, file, folder, link, problems, set_mode};
 
 /// Bytes of a large file: ten pieces that all differ.
 fn large() -> Vec<u8> {
@@ -73,7 +73,7 @@ fn attributes_of_what_is_kept_are_put_right() {
     restore(&place, &root, &Options::default());
     for path in ["d/small", "empty", "large"] {
         let path = place.path("target").join(path);
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
+        set_mode(&path, 0o400);
         fs::File::open(&path).unwrap().set_modified(std::time::SystemTime::now()).unwrap();
     }
     let outcome = restore(&place, &root, &Options::default());
@@ -152,7 +152,7 @@ fn files_with_other_names_are_never_written_through_or_kept() {
             fs::write(&path, b"precious").unwrap();
         }
         fs::hard_link(&path, &other).unwrap();
-        fs::set_permissions(&other, fs::Permissions::from_mode(0o604)).unwrap();
+        set_mode(&other, 0o604);
         let bytes = fs::read(&other).unwrap();
         let mut options = Options::default();
         options.in_place = in_place;

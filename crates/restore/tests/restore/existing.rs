@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
-use crate::common::{Place, file, folder, link, names, problems};
+use crate::common::{Place, file, folder, link, names, problems, set_mode};
 use kopia_repository::Entry;
 use kopia_restore::{Error, Options};
 
@@ -72,8 +72,8 @@ fn read_only_files_and_folders_are_no_obstacle() {
     let root = root(&place);
     fs::create_dir_all(place.path("target/d")).unwrap();
     fs::write(place.path("target/d/f"), b"old").unwrap();
-    fs::set_permissions(place.path("target/d/f"), fs::Permissions::from_mode(0o000)).unwrap();
-    fs::set_permissions(place.path("target/d"), fs::Permissions::from_mode(0o000)).unwrap();
+    set_mode(place.path("target/d/f"), 0o000);
+    set_mode(place.path("target/d"), 0o000);
     let outcome = place.restore(&root, "target");
     assert_eq!(outcome.problem_count, 0, "{:?}", problems(&outcome));
     assert_eq!(fs::read(place.path("target/d/f")).unwrap(), b"hello");
@@ -165,7 +165,7 @@ fn the_roots_attributes_can_be_left() {
     let place = Place::new();
     let root = root(&place);
     fs::create_dir(place.path("target")).unwrap();
-    fs::set_permissions(place.path("target"), fs::Permissions::from_mode(0o710)).unwrap();
+    set_mode(place.path("target"), 0o710);
     let mut options = Options::default();
     options.root_attributes = false;
     kopia_restore::restore(&root, place.path("target"), &options).unwrap();

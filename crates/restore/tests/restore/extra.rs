@@ -3,14 +3,14 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 
 use kopia_repository::Entry;
 use kopia_restore::{Error, Options, Outcome};
 use kopia_testkit::refuse::{Call, refusing};
 use rustix::io::Errno;
 
-use crate::common::{Place, file, folder, names, problems};
+use crate::common::{Place, file, folder, names, problems, set_mode};
 
 /// `d/f` and `f` with "hello".
 fn root(place: &Place) -> Entry {
@@ -40,7 +40,7 @@ fn extras_go_and_nothing_outside() {
     symlink(place.path("outside"), place.path("target/d/old/link")).unwrap();
     fs::create_dir(place.path("target/lost+found")).unwrap();
     for path in ["target/d/old/deep/deeper", "target/d/old"] {
-        fs::set_permissions(place.path(path), fs::Permissions::from_mode(0o500)).unwrap();
+        set_mode(place.path(path), 0o500);
     }
     let outcome = mirror(&place, &root, true);
     assert_eq!((outcome.problem_count, outcome.deleted), (0, 3), "{:?}", problems(&outcome));

@@ -13,7 +13,7 @@ use kopia_testkit::refuse::{Call, refusing};
 use kopia_testkit::writer::RepositoryWriter;
 use rustix::io::Errno;
 
-use crate::common::{Place, file, folder, link};
+use crate::common::{Place, file, folder, link, mode, set_mode};
 
 /// When all entries of the snapshot were modified: seconds and nanoseconds.
 const THEN: (u64, u32) = (1_577_934_245, 6);
@@ -57,7 +57,7 @@ fn what_is_as_new_or_newer_stays() {
             write(&target.join(name), later);
         }
         symlink("elsewhere", target.join("link")).unwrap();
-        fs::set_permissions(target.join("sub"), fs::Permissions::from_mode(0o711)).unwrap();
+        set_mode(target.join("sub"), 0o711);
         set_time(&target.join("sub"), 1);
 
         let mut actions = Vec::new();
@@ -87,7 +87,7 @@ fn folders_that_are_older_get_the_snapshots_attributes() {
     let place = Place::new();
     let (root, target) = (root(&place), place.path("target"));
     fs::create_dir_all(target.join("sub")).unwrap();
-    fs::set_permissions(target.join("sub"), fs::Permissions::from_mode(0o711)).unwrap();
+    set_mode(target.join("sub"), 0o711);
     for name in ["sub", ""] {
         set_time(&target.join(name), -1);
     }
@@ -136,7 +136,7 @@ fn what_an_interrupted_restore_left_of_a_file_that_stays_is_not_put_in_its_place
     write(&target.join("later"), 1);
     let staging = target.join(format!(".kopia-rs-restore-{}", root.object()));
     fs::rename(&whole, &staging).unwrap();
-    fs::set_permissions(&staging, fs::Permissions::from_mode(0o700)).unwrap();
+    set_mode(&staging, 0o700);
     let outcome = kopia_restore::restore(&root, &target, &newer(Existing::Verify)).unwrap();
     assert!(outcome.resumed && outcome.left_as_new == 1 && outcome.problem_count == 0, "{outcome:?}");
     assert_eq!(fs::read(target.join("later")).unwrap(), b"here");
@@ -228,11 +228,7 @@ impl Observer for Killed {
 
 /// Lets an ordinary user look into a closed folder, and delete it.
 fn open(path: &Path) {
-    fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
-}
-
-fn mode(path: &Path) -> u32 {
-    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+    set_mode(path, 0o700);
 }
 
 #[test]
@@ -244,7 +240,7 @@ fn folders_that_a_killed_restore_changed_do_not_pass_for_newer_ones() {
         let sub = target.join("sub");
         if let Some(later) = found {
             fs::create_dir_all(&sub).unwrap();
-            fs::set_permissions(&sub, fs::Permissions::from_mode(0o711)).unwrap();
+            set_mode(&sub, 0o711);
             set_time(&sub, later);
             set_time(&target, -1);
         }
@@ -257,7 +253,7 @@ fn folders_that_a_killed_restore_changed_do_not_pass_for_newer_ones() {
         fs::create_dir_all(&sub).unwrap();
         fs::write(sub.join("inner"), "text").unwrap();
         if found.is_none() {
-            fs::set_permissions(&sub, fs::Permissions::from_mode(0o700)).unwrap();
+            set_mode(&sub, 0o700);
         }
         let outcome = kopia_restore::restore(&root, &target, &options).unwrap();
         assert_eq!(outcome.problem_count, 0, "{:?}", outcome.problems);
@@ -276,7 +272,7 @@ fn folders_that_a_plain_restore_changed_do_not_pass_for_newer_ones() {
         let sub = target.join("sub");
         if exists {
             fs::create_dir_all(&sub).unwrap();
-            fs::set_permissions(&sub, fs::Permissions::from_mode(0o711)).unwrap();
+            set_mode(&sub, 0o711);
             set_time(&sub, -1);
             set_time(&target, -1);
         }
@@ -291,7 +287,7 @@ fn folders_that_a_plain_restore_changed_do_not_pass_for_newer_ones() {
         let staged = target.join(format!(".kopia-rs-restore-{}", root.object())).join("sub");
         if exists {
             fs::rename(staged.join("inner"), sub.join("inner")).unwrap();
-            fs::set_permissions(&sub, fs::Permissions::from_mode(0o711)).unwrap();
+            set_mode(&sub, 0o711);
             File::open(&sub).unwrap().set_modified(SystemTime::now()).unwrap();
         } else {
             fs::rename(staged, &sub).unwrap();
@@ -318,7 +314,7 @@ fn a_target_that_a_plain_restore_began_in_does_not_pass_for_a_newer_one() {
         let place = Place::new();
         let (root, target) = (root(&place), place.path("target"));
         fs::create_dir(&target).unwrap();
-        fs::set_permissions(&target, fs::Permissions::from_mode(0o711)).unwrap();
+        set_mode(&target, 0o711);
         set_time(&target, -1);
         let options = Options::default();
         let begin = || kopia_restore::restore_observed(&root, &target, &options, &Stopping::default());
@@ -339,7 +335,7 @@ fn a_target_that_shards_wrote_in_does_not_pass_for_a_newer_one() {
         let place = Place::new();
         let (root, target) = (root(&place), place.path("target"));
         fs::create_dir(&target).unwrap();
-        fs::set_permissions(&target, fs::Permissions::from_mode(0o711)).unwrap();
+        set_mode(&target, 0o711);
         set_time(&target, -1);
         let mut options = Options::default();
         if was_begun {
@@ -369,7 +365,7 @@ fn folders_that_were_opened_up_are_closed_again_however_the_restore_ends() {
         let sub = target.join("sub");
         fs::create_dir_all(&sub).unwrap();
         fs::write(sub.join("inner"), "text").unwrap();
-        fs::set_permissions(&sub, fs::Permissions::from_mode(closed)).unwrap();
+        set_mode(&sub, closed);
         let mut options = Options::default();
         options.skip_permissions = true;
         let killed = Killed::new(&target, &root);
@@ -377,12 +373,12 @@ fn folders_that_were_opened_up_are_closed_again_however_the_restore_ends() {
         assert!(matches!(stop(), Err(Error::Stopped { .. })));
         assert_eq!(mode(&sub), closed, "it was told to stop");
         // As if it had been killed instead.
-        fs::set_permissions(&sub, fs::Permissions::from_mode(closed | 0o700)).unwrap();
+        set_mode(&sub, closed | 0o700);
         killed.put_notes_back();
         let outcome = kopia_restore::restore(&root, &target, &options).unwrap();
         assert_eq!(outcome.problem_count, 0, "{:?}", outcome.problems);
         assert_eq!(mode(&sub), closed);
-        fs::set_permissions(&sub, fs::Permissions::from_mode(0o700)).unwrap();
+        set_mode(&sub, 0o700);
         assert_eq!(fs::read(sub.join("inner")).unwrap(), b"text");
     }
 }
@@ -402,7 +398,7 @@ fn folders_that_were_opened_up_are_closed_again_where_nothing_can_be_moved_for_a
             let path = target.join(name);
             fs::create_dir_all(&path).unwrap();
             fs::write(path.join("inner"), "here").unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            set_mode(&path, mode);
             (path, mode)
         });
         let mut options = Options::default();
@@ -436,17 +432,17 @@ fn folders_that_a_plain_restore_opened_up_are_closed_again_by_one_that_leaves_th
         fs::create_dir_all(&sub).unwrap();
         write(&sub.join("inner"), 0);
         set_time(&sub, 0);
-        fs::set_permissions(&sub, fs::Permissions::from_mode(closed)).unwrap();
+        set_mode(&sub, closed);
         let killed = Killed::new(&target, &root);
         let stopped = kopia_restore::restore_observed(&root, &target, &Options::default(), &killed);
         assert!(matches!(stopped, Err(Error::Stopped { .. })), "{stopped:?}");
         // As if it had been killed instead.
-        fs::set_permissions(&sub, fs::Permissions::from_mode(closed | 0o700)).unwrap();
+        set_mode(&sub, closed | 0o700);
         killed.put_notes_back();
         let outcome = kopia_restore::restore(&root, &target, &newer(Existing::Verify)).unwrap();
         assert_eq!(outcome.problem_count, 0, "{:?}", outcome.problems);
         assert_eq!(mode(&sub), closed);
-        fs::set_permissions(&sub, fs::Permissions::from_mode(0o700)).unwrap();
+        set_mode(&sub, 0o700);
     }
 }
 
@@ -470,17 +466,17 @@ fn a_target_that_was_opened_up_is_closed_again_by_the_run_after_one_that_was_kil
         let (root, target) = (root(&place), place.path("target"));
         fs::create_dir(&target).unwrap();
         set_time(&target, 0);
-        fs::set_permissions(&target, fs::Permissions::from_mode(0o555)).unwrap();
+        set_mode(&target, 0o555);
         let killed = Killed::new(&target, &root);
         let stopped = kopia_restore::restore_observed(&root, &target, first, &killed);
         assert!(matches!(stopped, Err(Error::Stopped { .. })), "{stopped:?}");
         assert_eq!(mode(&target), 0o555);
         // As if it had been killed instead.
-        fs::set_permissions(&target, fs::Permissions::from_mode(0o755)).unwrap();
+        set_mode(&target, 0o755);
         killed.put_notes_back();
         kopia_restore::restore(&root, &target, then).unwrap();
         assert_eq!(mode(&target), 0o555, "{first:?} {then:?}");
-        fs::set_permissions(&target, fs::Permissions::from_mode(0o755)).unwrap();
+        set_mode(&target, 0o755);
     }
 }
 
@@ -494,19 +490,10 @@ fn a_target_that_was_closed_again_stays_as_somebody_opens_it_up_since() {
     (keeps_mode.skip_permissions, keeps_all.root_attributes) = (true, false);
     for then in [&keeps_mode, &keeps_all, &newer(Existing::Verify)] {
         let place = Place::new();
-        let (root, target) = (root(&place), place.path("target"));
+        let target = place.path("target");
         fs::create_dir(&target).unwrap();
         set_time(&target, -1);
-        fs::set_permissions(&target, fs::Permissions::from_mode(0o500)).unwrap();
-        let options = Options::default();
-        let stopped = kopia_restore::restore_observed(&root, &target, &options, &Stopping::default());
-        assert!(matches!(stopped, Err(Error::Stopped { .. })), "{stopped:?}");
-        assert_eq!(mode(&target), 0o500);
-        fs::set_permissions(&target, fs::Permissions::from_mode(0o700)).unwrap();
-        fs::write(target.join("mine"), "mine").unwrap();
-        let outcome = kopia_restore::restore(&root, &target, then).unwrap();
-        assert!(outcome.resumed && outcome.problem_count == 0, "{:?}", outcome.problems);
-        assert_eq!(mode(&target), 0o700, "{then:?}");
+        assert_stays_as_opened_up(&root(&place), &target, &target, then);
     }
 }
 
@@ -517,22 +504,26 @@ fn a_folder_that_was_closed_again_stays_as_somebody_opens_it_up_since() {
     keeps_mode.skip_permissions = true;
     for then in [&keeps_mode, &newer(Existing::Verify)] {
         let place = Place::new();
-        let (root, target) = (root(&place), place.path("target"));
+        let target = place.path("target");
         let sub = target.join("sub");
         fs::create_dir_all(&sub).unwrap();
         write(&sub.join("inner"), 0);
         set_time(&sub, 0);
-        fs::set_permissions(&sub, fs::Permissions::from_mode(0o511)).unwrap();
-        let options = Options::default();
-        let stopped = kopia_restore::restore_observed(&root, &target, &options, &Stopping::default());
-        assert!(matches!(stopped, Err(Error::Stopped { .. })), "{stopped:?}");
-        assert_eq!(mode(&sub), 0o511);
-        fs::set_permissions(&sub, fs::Permissions::from_mode(0o711)).unwrap();
-        fs::write(sub.join("mine"), "mine").unwrap();
-        let outcome = kopia_restore::restore(&root, &target, then).unwrap();
-        assert!(outcome.resumed && outcome.problem_count == 0, "{:?}", outcome.problems);
-        assert_eq!(mode(&sub), 0o711, "{then:?}");
+        assert_stays_as_opened_up(&root(&place), &target, &sub, then);
     }
+}
+
+/// Stops a restore while `folder` is closed, opens it up, and goes on.
+fn assert_stays_as_opened_up(root: &Entry, target: &Path, folder: &Path, then: &Options) {
+    set_mode(folder, 0o511);
+    let stopped = kopia_restore::restore_observed(root, target, &Options::default(), &Stopping::default());
+    assert!(matches!(stopped, Err(Error::Stopped { .. })), "{stopped:?}");
+    assert_eq!(mode(folder), 0o511);
+    set_mode(folder, 0o711);
+    fs::write(folder.join("mine"), "mine").unwrap();
+    let outcome = kopia_restore::restore(root, target, then).unwrap();
+    assert!(outcome.resumed && outcome.problem_count == 0, "{:?}", outcome.problems);
+    assert_eq!(mode(folder), 0o711, "{then:?}");
 }
 
 #[test]
@@ -542,7 +533,7 @@ fn a_folder_does_not_get_the_mode_of_the_file_that_it_replaces() {
     let sub = target.join("sub");
     fs::create_dir(&target).unwrap();
     fs::write(&sub, "a file").unwrap();
-    fs::set_permissions(&sub, fs::Permissions::from_mode(0o644)).unwrap();
+    set_mode(&sub, 0o644);
     let mut options = Options::default();
     options.skip_permissions = true;
     let stopped = kopia_restore::restore_observed(&root, &target, &options, &Stopping::default());
@@ -551,7 +542,7 @@ fn a_folder_does_not_get_the_mode_of_the_file_that_it_replaces() {
     let _ = fs::remove_dir_all(target.join(format!(".kopia-rs-restore-{}", root.object())).join("sub"));
     fs::remove_file(&sub).unwrap();
     fs::create_dir(&sub).unwrap();
-    fs::set_permissions(&sub, fs::Permissions::from_mode(0o700)).unwrap();
+    set_mode(&sub, 0o700);
     let outcome = kopia_restore::restore(&root, &target, &options).unwrap();
     assert_eq!(outcome.problem_count, 0, "{:?}", outcome.problems);
     assert_eq!((mode(&sub), fs::read(sub.join("inner")).unwrap()), (0o700, b"text".to_vec()));

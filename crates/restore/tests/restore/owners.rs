@@ -10,7 +10,7 @@ use kopia_restore::{Action, Existing, Options};
 use kopia_testkit::writer::RepositoryWriter;
 use serde_json::Value;
 
-use crate::common::{Place, file, folder, link, names};
+use crate::common::{Place, file, folder, link, names, set_mode};
 
 /// The entries of [`tree`], with their owners.
 const ENTRIES: [(&str, u32, u32); 7] = [
@@ -163,7 +163,7 @@ fn what_an_interrupted_restore_left_gets_the_owners_of_the_one_that_goes_on() {
     fs::create_dir(&target).unwrap();
     let staging = target.join(format!(".kopia-rs-restore-{}", root.object()));
     fs::rename(&whole, &staging).unwrap();
-    fs::set_permissions(&staging, fs::Permissions::from_mode(0o700)).unwrap();
+    set_mode(&staging, 0o700);
     rustix::fs::chown(&staging, Some(rustix::fs::Uid::ROOT), Some(rustix::fs::Gid::ROOT)).unwrap();
     let outcome = kopia_restore::restore(&root, &target, &options("1000:2000", "")).unwrap();
     assert!(outcome.resumed && outcome.bytes_reused >= 20_000, "{outcome:?}");

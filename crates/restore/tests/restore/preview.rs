@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 
 use kopia_repository::Entry;
 use kopia_restore::{Action, Existing, Options, Preview};
 use kopia_testkit::tree::Tree;
 use kopia_testkit::writer::RepositoryWriter;
 
-use crate::common::{Place, file, folder, link, problems};
+use crate::common::{Place, file, folder, link, problems, set_mode};
 
 fn large() -> Vec<u8> {
     (0..10_000_u32).flat_map(|number| number.to_le_bytes()).collect()
@@ -133,13 +133,10 @@ fn what_may_not_be_written_or_listed_is_told() {
     let root = root(&place);
     place.restore(&root, "target");
     place.restore(&root, "fresh");
-    let set_mode = |path, mode| {
-        fs::set_permissions(place.path(path), fs::Permissions::from_mode(mode)).unwrap();
-    };
     for mode in [0o300, 0o400, 0o600] {
         fs::write(place.path("target/large"), b"other").unwrap();
-        set_mode("target/large", 0o400);
-        set_mode("target/d", mode);
+        set_mode(place.path("target/large"), 0o400);
+        set_mode(place.path("target/d"), mode);
         let mut options = Options::default();
         (options.in_place, options.delete_extra) = (true, true);
         let (lines, told) = preview(&place, &root, &options);
@@ -151,13 +148,13 @@ fn what_may_not_be_written_or_listed_is_told() {
     }
     // A target that may not be looked into is refused by both.
     for mode in [0o300, 0o400, 0o600] {
-        set_mode("target", mode);
+        set_mode(place.path("target"), mode);
         let options = Options::default();
         let foreseen = kopia_restore::preview(&root, place.path("target"), &options, |_| {}).unwrap_err();
         let ended = kopia_restore::restore(&root, place.path("target"), &options).unwrap_err();
         assert_eq!(foreseen.to_string(), ended.to_string(), "{mode:o}");
     }
-    set_mode("target", 0o755);
+    set_mode(place.path("target"), 0o755);
 }
 
 #[test]

@@ -18,7 +18,7 @@ use kopia_testkit::writer::RepositoryWriter;
 use rustix::io::Errno;
 use serde_json::{Value, json};
 
-use crate::common::{Place, folder, link, names, problems};
+use crate::common::{Place, folder, link, names, problems, set_mode};
 
 const PIECE: usize = 1000;
 
@@ -349,7 +349,7 @@ fn a_file_that_another_user_may_hold_open_is_replaced() {
             chown(target.join(name), Some(4242), None).unwrap();
         }
         // Who could write in it, and may not afterwards.
-        fs::set_permissions(target.join("none"), fs::Permissions::from_mode(0o666)).unwrap();
+        set_mode(target.join("none"), 0o666);
         let mut replaced = Vec::new();
         kopia_restore::preview(&root, &target, &options, |change| {
             if change.action == kopia_restore::Action::Replace {

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::num::NonZeroUsize;
-use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, lchown, symlink};
+use std::os::unix::fs::{FileExt, MetadataExt, lchown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -15,7 +15,7 @@ use kopia_testkit::refuse::{Call, from_now_on, refusing};
 use kopia_testkit::writer::RepositoryWriter;
 use rustix::io::Errno;
 
-use crate::common::{Place, assert_same, file, folder, link, names, problems};
+use crate::common::{Place, assert_same, file, folder, link, names, problems, set_mode};
 
 fn large() -> Vec<u8> {
     (0..10_000_u32).flat_map(|number| number.to_le_bytes()).collect()
@@ -58,8 +58,8 @@ fn what_is_right_is_taken_up_and_the_rest_is_not() {
     bytes[5000] ^= 1;
     fs::write(left.join("large"), &bytes).unwrap();
     // Modes that only a finished folder and file have.
-    fs::set_permissions(left.join("large"), fs::Permissions::from_mode(0o400)).unwrap();
-    fs::set_permissions(left.join("d/inner"), fs::Permissions::from_mode(0o500)).unwrap();
+    set_mode(left.join("large"), 0o400);
+    set_mode(left.join("d/inner"), 0o500);
     // What no restore of this root leaves.
     fs::write(left.join("stranger"), b"x").unwrap();
     fs::create_dir_all(left.join("d/strange/folder")).unwrap();
@@ -257,7 +257,7 @@ fn a_staged_folder_that_was_given_away_is_taken_back() {
         if has_file {
             fs::write(left.join("d/inner/small"), b"hello").unwrap();
         }
-        fs::set_permissions(left.join("d/inner"), fs::Permissions::from_mode(mode)).unwrap();
+        set_mode(left.join("d/inner"), mode);
         lchown(left.join("d/inner"), Some(1000), Some(1000)).unwrap();
         let outcome = place.restore(&root, "target");
         assert!(outcome.resumed && outcome.problem_count == 0, "{mode:o}: {:?}", problems(&outcome));
@@ -278,7 +278,7 @@ fn a_staged_folder_that_cannot_be_opened_is_its_own_problem() {
     let d = staging(&place, &root).join("d");
     fs::create_dir_all(d.join("inner")).unwrap();
     fs::write(d.join("inner/small"), b"wrong").unwrap();
-    let set = |mode| fs::set_permissions(&d, fs::Permissions::from_mode(mode)).unwrap();
+    let set = |mode| set_mode(&d, mode);
     set(0o000);
     let refused = [Call::Chmod, Call::Chown].map(|call| (call, Some(Errno::PERM)));
     let ended =
@@ -507,7 +507,7 @@ fn what_is_open_elsewhere_stays_behind_in_a_staged_folder() {
     }
     let own = target.join("d/inner/small");
     fs::write(&own, b"hello").unwrap();
-    fs::set_permissions(&own, fs::Permissions::from_mode(0o644)).unwrap();
+    set_mode(&own, 0o644);
     let then = SystemTime::UNIX_EPOCH + Duration::new(1_577_934_245, 6);
     fs::File::options().write(true).open(&own).unwrap().set_modified(then).unwrap();
     let mut options = Options::default();
@@ -653,16 +653,15 @@ fn a_folder_in_a_staged_one_that_cannot_be_opened_costs_nothing_that_is_staged()
     fs::write(inner.join("small"), b"wrong").unwrap();
     symlink("hello", left.join("d/l")).unwrap();
     fs::write(left.join("large"), large()).unwrap();
-    let set = |inner: &PathBuf, mode| fs::set_permissions(inner, fs::Permissions::from_mode(mode)).unwrap();
-    set(&inner, 0o000);
+    set_mode(&inner, 0o000);
     let refused = [Call::Chmod, Call::Chown].map(|call| (call, Some(Errno::PERM)));
     let ended =
         refusing(&refused, || kopia_restore::restore(&root, place.path("target"), &Options::default()));
-    let Some(ended) = ended else { return set(&inner, 0o700) };
+    let Some(ended) = ended else { return set_mode(&inner, 0o700) };
     let Err(Error::Target { path, what, unfinished, .. }) = &ended else { panic!("{ended:?}") };
     assert_eq!((path, *what, unfinished.as_ref()), (&inner, "cannot be looked at", Some(&left)));
     assert!(left.join("large").exists() && left.join("d/l").is_symlink(), "all that is staged stays");
-    set(&inner, 0o700);
+    set_mode(&inner, 0o700);
     let outcome = place.restore(&root, "target");
     assert!(outcome.resumed && outcome.problem_count == 0, "{:?}", problems(&outcome));
     assert_as_fresh(&place, &root);
@@ -674,11 +673,11 @@ fn a_folder_in_a_staged_one_that_cannot_be_opened_costs_nothing_that_is_staged()
     kopia_restore::restore(&root, &target, &options).unwrap();
     options.portion = Portion::Finish(1);
     let inner = target.join(format!(".kopia-rs-restore-{}", root.object())).join("d/inner");
-    set(&inner, 0o000);
+    set_mode(&inner, 0o000);
     let ended = refusing(&refused, || kopia_restore::restore(&root, &target, &options));
     let Some(Err(Error::Target { path, what, .. })) = &ended else { panic!("{ended:?}") };
     assert_eq!((path, *what), (&inner, "cannot be looked at"));
-    set(&inner, 0o700);
+    set_mode(&inner, 0o700);
     assert_eq!(kopia_restore::restore(&root, &target, &options).unwrap().problem_count, 0);
     assert_same(&place.path("fresh"), &target);
 }

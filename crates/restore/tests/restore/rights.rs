@@ -1,13 +1,13 @@
 //! Undos that lack a right: what they are refused stays to be put back by one that has it.
 
-use std::fs::{self, Permissions};
+use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 
 use kopia_repository::Entry;
 use kopia_restore::{KeptFolder, Options, Undone};
 use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 
-use crate::common::{Place, file, folder};
+use crate::common::{Place, file, folder, set_mode};
 
 /// The user of `secret`, and of `dir` before the restore.
 const APP: u32 = 4242;
@@ -47,7 +47,7 @@ fn what_an_undo_lacks_the_right_for_is_a_problem_and_the_next_puts_it_back() {
         fs::create_dir_all(&dir).unwrap();
         fs::write(&secret, "text").unwrap();
         for (path, mode) in [(&secret, 0o600), (&dir, 0o755)] {
-            fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+            set_mode(path, mode);
             chown(path, Some(APP), Some(APP)).unwrap();
         }
         let found = || {

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -18,7 +17,7 @@ use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
 use rustix::io::Errno;
 use serde_json::{Value, json};
 
-use crate::common::{Place, assert_same, file, folder, link, names, problems};
+use crate::common::{Place, assert_same, file, folder, link, names, problems, set_mode};
 use crate::resuming::with_capabilities;
 
 /// Small files, large ones, empty ones, links, empty folders, and folders that nobody may write in.
@@ -90,7 +89,7 @@ fn all_shards_together_are_the_whole() {
         assert_same(&place.path("fresh"), &target);
         assert_eq!(names(&target), names(&place.path("fresh")));
         for folder in names(&target) {
-            fs::set_permissions(target.join(folder), fs::Permissions::from_mode(0o755)).unwrap();
+            set_mode(target.join(folder), 0o755);
         }
         fs::remove_dir_all(target).unwrap();
     }
@@ -277,7 +276,7 @@ fn marks_go_with_what_they_stand_for() {
     let outcome = kopia_restore::restore(&other, &target, &mirror).unwrap();
     assert_eq!((outcome.deleted, outcome.problem_count, marks()), (0, 0, 0));
     // One that was begun anew finds marks of what is gone: nobody may take them for done.
-    fs::set_permissions(&target, fs::Permissions::from_mode(0o755)).unwrap();
+    set_mode(&target, 0o755);
     let stale = format!(".kopia-rs-restore-{}.shard-1-of-2", root.object());
     fs::write(target.join(&stale), b"").unwrap();
     let error = part(&place, &root, Portion::Finish(2)).unwrap_err();
@@ -308,7 +307,7 @@ fn unfinished(place: &Place, root: &Entry) -> PathBuf {
 fn clear(place: &Place) {
     let target = place.path("target");
     for folder in names(&target) {
-        fs::set_permissions(target.join(folder), fs::Permissions::from_mode(0o755)).unwrap();
+        set_mode(target.join(folder), 0o755);
     }
     fs::remove_dir_all(target).unwrap();
 }
@@ -318,7 +317,7 @@ fn move_some(place: &Place, root: &Entry, count: usize) {
     let staged = unfinished(place, root);
     let staged_folders = names(&staged).into_iter().filter(|name| name != "CACHEDIR.TAG");
     for name in staged_folders.take(count) {
-        fs::set_permissions(staged.join(&name), fs::Permissions::from_mode(0o755)).unwrap();
+        set_mode(staged.join(&name), 0o755);
         // Folders that nothing is in are made by the finish.
         fs::create_dir(staged.join(&name).join("empty")).unwrap();
         fs::rename(staged.join(&name), place.path("target").join(&name)).unwrap();
@@ -393,7 +392,7 @@ fn a_folder_of_the_target_that_is_closed_to_a_finish_costs_nothing_that_shards_w
     fs::create_dir_all(&d).unwrap();
     part(&place, &root, shard(0, 1)).unwrap();
     let before = names(&place.path("target"));
-    let set = |mode| fs::set_permissions(&d, fs::Permissions::from_mode(mode)).unwrap();
+    let set = |mode| set_mode(&d, mode);
     set(0o000);
     let refused = [Call::Chmod, Call::Chown].map(|call| (call, Some(Errno::PERM)));
     let Some(ended) = refusing(&refused, || part(&place, &root, Portion::Finish(1))) else {
@@ -430,7 +429,7 @@ fn what_is_finished_is_finished() {
     assert_eq!(names(&place.path("target")), before);
     assert_same(&place.path("fresh"), &place.path("target"));
     // Where anything is not there, nothing is finished.
-    fs::set_permissions(place.path("target/d5"), fs::Permissions::from_mode(0o755)).unwrap();
+    set_mode(place.path("target/d5"), 0o755);
     fs::remove_file(place.path("target/d5/small19")).unwrap();
     let error = part(&place, &root, Portion::Finish(2)).unwrap_err();
     assert!(matches!(&error, Error::Shards { missing, .. } if missing == &[0, 1]), "{error}");

@@ -7,7 +7,7 @@ use std::path::Path;
 use kopia_restore::Options;
 use kopia_testkit::writer::RepositoryWriter;
 
-use crate::common::{Place, file, folder, link};
+use crate::common::{Place, file, folder, link, set_mode};
 
 /// When the entries were modified.
 const THEN: i64 = 1_577_934_245;
@@ -43,7 +43,7 @@ fn what_is_skipped_stays_as_it_is() {
     let restore = |name: &str, change: fn(&mut Options)| {
         let target = place.path(name);
         fs::create_dir(&target).unwrap();
-        fs::set_permissions(&target, fs::Permissions::from_mode(0o711)).unwrap();
+        set_mode(&target, 0o711);
         let mut options = Options::default();
         change(&mut options);
         let outcome = kopia_restore::restore(&root, &target, &options).unwrap();
@@ -86,10 +86,7 @@ fn folders_that_were_opened_up_to_be_written_in_are_closed_again() {
         let target = place.path("target");
         fs::create_dir_all(target.join("closed/deep")).unwrap();
         let modes = [("closed/deep", 0o055), ("closed", 0o1555)];
-        let set = |path: &str, mode| {
-            fs::set_permissions(target.join(path), fs::Permissions::from_mode(mode)).unwrap();
-        };
-        modes.iter().for_each(|(path, mode)| set(path, *mode));
+        modes.iter().for_each(|(path, mode)| set_mode(target.join(path), *mode));
         let mut options = Options::default();
         options.skip_permissions = true;
         (options.delete_extra, options.keep_replaced) = (delete_extra, keep_replaced);
@@ -100,7 +97,7 @@ fn folders_that_were_opened_up_to_be_written_in_are_closed_again() {
             assert_eq!((found, time), (mode, THEN), "{path}");
         }
         // So that an ordinary user can remove them.
-        modes.iter().rev().for_each(|(path, _)| set(path, 0o700));
+        modes.iter().rev().for_each(|(path, _)| set_mode(target.join(path), 0o700));
     }
 }
 
@@ -116,7 +113,7 @@ fn what_is_there_already_keeps_what_is_skipped() {
     let target = place.path("target");
     fs::create_dir(&target).unwrap();
     fs::write(target.join("text"), "text").unwrap();
-    fs::set_permissions(target.join("text"), fs::Permissions::from_mode(0o640)).unwrap();
+    set_mode(target.join("text"), 0o640);
     symlink("goal", target.join("link")).unwrap();
     let before = ["text", "link"].map(|name| attributes(&target.join(name)));
     let mut options = Options::default();

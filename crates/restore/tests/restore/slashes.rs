@@ -9,7 +9,7 @@ use kopia_repository::Shard;
 use kopia_restore::{Action, Options, Outcome, Portion, Preview, Reason, preview};
 use kopia_testkit::writer::RepositoryWriter;
 
-use crate::common::{Place, assert_same, file, folder, link, names, problems};
+use crate::common::{Place, assert_same, file, folder, link, mode, names, problems, set_mode};
 
 /// A folder of its own, one that names share with it, one that only names have, and a name that leads out.
 fn root(place: &Place) -> Entry {
@@ -96,22 +96,21 @@ fn they_are_restored_part_by_part_and_found_at_rest() {
 fn folders_that_only_names_have_inherit_setgid_as_any_that_is_made() {
     let place = Place::new();
     let root = root(&place);
-    let mode = |name: &str| fs::metadata(place.path(name)).unwrap().mode() & 0o7777;
     fs::create_dir(place.path("target")).unwrap();
     chown(place.path("target"), None, Some(rustix::process::getegid().as_raw())).unwrap();
     for (before, has_setgid) in [(0o2775, true), (0o775, false)] {
-        fs::set_permissions(place.path("target"), fs::Permissions::from_mode(before)).unwrap();
+        set_mode(place.path("target"), before);
         fs::create_dir(place.path("target/made")).unwrap();
-        let expected = mode("target/made");
+        let expected = mode(place.path("target/made"));
         fs::remove_dir(place.path("target/made")).unwrap();
         assert_eq!(expected & 0o2000 != 0, has_setgid);
         let outcome = restore(&place, &root, |options| options.root_attributes = false);
         assert_eq!((outcome.notes.special_bits, outcome.notes.modes), (0, 0));
         for name in ["target/var", "target/var/lib"] {
-            assert_eq!(mode(name), expected & 0o7755, "{name} in {before:o}");
+            assert_eq!(mode(place.path(name)), expected & 0o7755, "{name} in {before:o}");
         }
         // The snapshot has this one, and says what it is like.
-        assert_eq!(mode("target/dev"), 0o755);
+        assert_eq!(mode(place.path("target/dev")), 0o755);
         for name in ["target/var", "target/dev"] {
             fs::remove_dir_all(place.path(name)).unwrap();
         }
@@ -128,7 +127,7 @@ fn a_part_of_them_is_restored_by_its_path() {
     assert_eq!(fs::read(place.path("out")).unwrap(), [7; 1200]);
     fs::create_dir(place.path("in")).unwrap();
     let before = fs::metadata(place.path("in")).unwrap();
-    fs::set_permissions(place.path("in"), fs::Permissions::from_mode(0o700)).unwrap();
+    set_mode(place.path("in"), 0o700);
     for path in ["var", "dev/nvme1n1"] {
         let outcome = kopia_restore::restore(&root.at(path).unwrap(), place.path("in"), &Options::default());
         assert_eq!(problems(&outcome.unwrap()), [""; 0]);
@@ -147,7 +146,7 @@ fn folders_that_only_names_have_are_no_extras_and_stay_as_they_are() {
     fs::create_dir_all(path("var/lib/extra")).unwrap();
     fs::create_dir_all(path("dev")).unwrap();
     fs::write(path("dev/extra"), b"").unwrap();
-    fs::set_permissions(path("var"), fs::Permissions::from_mode(0o751)).unwrap();
+    set_mode(path("var"), 0o751);
     let mut options = Options::default();
     options.delete_extra = true;
     let (_, changes) = actions(&place, &root, &options);
@@ -155,7 +154,7 @@ fn folders_that_only_names_have_are_no_extras_and_stay_as_they_are() {
     assert_eq!(deleted.iter().map(|(path, _)| &**path).collect::<Vec<_>>(), ["dev/extra", "var/lib/extra"]);
     fs::remove_dir(path("var/lib/extra")).unwrap();
     restore(&place, &root, |options| options.delete_extra = true);
-    assert_eq!(fs::metadata(path("var")).unwrap().permissions().mode() & 0o7777, 0o751);
+    assert_eq!(mode(path("var")), 0o751);
     assert_eq!(
         (names(&path("var/lib")), names(&path("var"))),
         (vec!["db.tar".into(), "link".into()], vec!["lib".into(), "log".into()])

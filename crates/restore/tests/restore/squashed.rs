@@ -2,7 +2,7 @@
 //! there is known again by the next, by its shards and by the undo.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, chown};
 use std::path::Path;
 
 use kopia_repository::{Entry, Shard};
@@ -12,7 +12,7 @@ use kopia_restore::{
 use kopia_testkit::squash::{NOBODY, share, squashed};
 use kopia_testkit::writer::RepositoryWriter;
 
-use crate::common::{Place, file, folder, link, names, problems};
+use crate::common::{Place, file, folder, link, names, problems, set_mode};
 
 /// `dir/a`, `dir/b`, `small` → "text", `large` in five pieces, `link`.
 fn root(place: &Place) -> Entry {
@@ -184,7 +184,7 @@ fn an_undo_in_a_target_of_another_user_comes_to_its_end() {
     }
     let target = place.path("share/target");
     fs::create_dir(&target).unwrap();
-    fs::set_permissions(&target, fs::Permissions::from_mode(0o777)).unwrap();
+    set_mode(&target, 0o777);
     chown(&target, Some(1000), Some(1000)).unwrap();
     let undone = squashed(|| {
         fs::write(target.join("small"), "old").unwrap();

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::os::unix::fs::{MetadataExt, chown, symlink};
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +14,7 @@ use kopia_restore::{Error, Observer, Options, Portion};
 use kopia_testkit::writer::RepositoryWriter;
 use rustix::fs::{FileType, Mode};
 
-use crate::common::{Place, assert_same, file, folder, link, names};
+use crate::common::{Place, assert_same, file, folder, link, mode, names, set_mode};
 
 fn root(place: &Place) -> Entry {
     place.root("repo", |writer| {
@@ -22,10 +22,6 @@ fn root(place: &Place) -> Entry {
         let inner = writer.directory(&[file("b", &b, 1)]);
         folder("data", &writer.directory(&[file("a", &a, 1), folder("d", &inner)]))
     })
-}
-
-fn mode(path: &Path) -> u32 {
-    fs::metadata(path).unwrap().mode() & 0o7777
 }
 
 /// What a new folder gets here.
@@ -118,7 +114,7 @@ fn an_interrupted_restore_leaves_it_closed_and_the_next_one_opens_it() {
     // One that was there before is as it was, whatever happens.
     let existing = place.path("existing");
     fs::create_dir(&existing).unwrap();
-    fs::set_permissions(&existing, fs::Permissions::from_mode(0o2750)).unwrap();
+    set_mode(&existing, 0o2750);
     kopia_restore::restore_observed(&root, &existing, &options, &Watch::new(&existing, true)).unwrap_err();
     assert_eq!(mode(&existing), 0o2750);
     kopia_restore::restore(&root, &existing, &options).unwrap();
@@ -134,7 +130,7 @@ fn an_unfinished_folder_that_others_could_write_in_is_not_taken_up() {
         .unwrap_err();
     let unfinished = target.join(format!(".kopia-rs-restore-{}", root.object()));
     fs::write(unfinished.join("planted"), b"x").unwrap();
-    fs::set_permissions(&unfinished, fs::Permissions::from_mode(0o1777)).unwrap();
+    set_mode(&unfinished, 0o1777);
     let refused = kopia_restore::restore(&root, &target, &Options::default()).unwrap_err();
     let Error::Target { source, .. } = &refused else { panic!("{refused:?}") };
     assert!(source.to_string().contains("others may write in it"), "{source}");
@@ -144,7 +140,7 @@ fn an_unfinished_folder_that_others_could_write_in_is_not_taken_up() {
     assert_eq!(names(&unfinished), ["planted"]);
     // What others can only read is closed to them, and used.
     fs::remove_file(unfinished.join("planted")).unwrap();
-    fs::set_permissions(&unfinished, fs::Permissions::from_mode(0o755)).unwrap();
+    set_mode(&unfinished, 0o755);
     let watch = Watch::new(&target, false);
     kopia_restore::restore_observed(&root, &target, &Options::default(), &watch).unwrap();
     assert!(watch.seen.into_inner().unwrap().iter().all(|(_, unfinished)| *unfinished == 0o700));

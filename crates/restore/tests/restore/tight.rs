@@ -18,7 +18,7 @@ use kopia_testkit::tree::{Compare, Kind, Tree, compare};
 use kopia_testkit::writer::RepositoryWriter;
 use rustix::io::Errno;
 
-use crate::common::{Place, file, folder, names};
+use crate::common::{Place, file, folder, mode, names, set_mode};
 use crate::random::node::{Node, PIECE, What};
 use crate::random::{Model, options};
 use crate::resuming::{restore_with_worker_refusing, with_capabilities};
@@ -128,7 +128,7 @@ fn round(seed: u64, mount: &Path) -> (Vec<String>, bool) {
 
 /// Lets an ordinary user delete closed folders.
 fn open_up(folder: &Path) {
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).unwrap();
+    set_mode(folder, 0o700);
     for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
         if entry.file_type().unwrap().is_dir() {
             open_up(&entry.path());
@@ -243,8 +243,6 @@ fn what_is_noted_of_folders_that_only_names_have_makes_no_room() {
         let test = "tight::what_is_noted_of_folders_that_only_names_have_makes_no_room";
         return tmpfs::rerun(test, &place.path("mount"));
     };
-    let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
     // One that is known before room is short, and one that is known afterwards.
     for (folder_name, names) in [("a", ["a/f", "b", "c"]), ("z", ["b", "c", "z/f"])] {
         tmpfs::resize(&mount, MUCH);
@@ -258,13 +256,13 @@ fn what_is_noted_of_folders_that_only_names_have_makes_no_room() {
         let closed = target.join(folder_name);
         fs::create_dir_all(&closed).unwrap();
         names.iter().for_each(|name| fs::write(target.join(name), [9; 8 * PAGE as usize]).unwrap());
-        set(&closed, 0o500);
+        set_mode(&closed, 0o500);
         tmpfs::resize(&mount, tmpfs::used(&mount) + 7 * PAGE);
         let ended = kopia_restore::restore(&root, &target, &Options::default());
         let Err(Error::NoRoom { unfinished, .. }) = &ended else { panic!("{ended:?}") };
         assert_eq!(mode(&closed), 0o500);
         // As if it had been killed instead: then it has not taken back what it noted.
-        set(&closed, 0o700);
+        set_mode(&closed, 0o700);
         let notes = unfinished.join(unfinished.file_name().unwrap());
         let noted = fs::read_to_string(&notes).unwrap().replace(&format!("back {folder_name}\0"), "");
         fs::write(&notes, noted).unwrap();
@@ -313,7 +311,6 @@ fn a_folder_that_makes_room_has_its_attributes_before_the_end() {
     let stopping = Stopping(folders.clone());
     let ended = kopia_restore::restore_observed(&root, &target, &options, &stopping);
     assert!(matches!(ended, Err(Error::Stopped { .. })), "{ended:?}");
-    let mode = |path: &PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
     let placed: Vec<_> = folders.iter().filter(|path| path.is_dir()).map(mode).collect();
     assert_eq!(placed, [0o311], "one made room for the other");
     // From the start, with both to be placed before the end.
@@ -325,7 +322,7 @@ fn a_folder_that_makes_room_has_its_attributes_before_the_end() {
     let outcome = kopia_restore::restore(&root, &target, &options).unwrap();
     assert_eq!((outcome.problem_count, outcome.notes.modes), (0, 0), "{:?}", outcome.problems);
     assert_eq!(folders.each_ref().map(mode), [0o311; 2]);
-    folders.iter().for_each(|path| fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap());
+    folders.iter().for_each(|path| set_mode(path, 0o700));
 }
 
 /// Root that may give files away has no rights in them then, unless it may do as it likes everywhere.
@@ -402,7 +399,7 @@ fn folders_that_entries_get_to_before_the_end_do_not_pass_for_newer_ones() {
     files.iter().for_each(|path| fs::write(path, [9; 8 * PAGE as usize]).unwrap());
     let earlier = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
     for folder in [&d, &target] {
-        fs::set_permissions(folder, fs::Permissions::from_mode(0o711)).unwrap();
+        set_mode(folder, 0o711);
         File::open(folder).unwrap().set_modified(earlier).unwrap();
     }
     tmpfs::resize(&mount, tmpfs::used(&mount) + 10 * PAGE);
@@ -416,7 +413,6 @@ fn folders_that_entries_get_to_before_the_end_do_not_pass_for_newer_ones() {
     options.newer = true;
     let outcome = kopia_restore::restore(&root, &target, &options).unwrap();
     assert_eq!(outcome.problem_count, 0, "{:?}", outcome.problems);
-    let mode = |path: &PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
     assert_eq!([&d, &target].map(mode), [0o755; 2]);
     assert!([&d, &target].map(modified).iter().all(|time| *time > earlier));
 }

@@ -1,7 +1,7 @@
 //! Restores that keep what they replace, and what undoing them brings back.
 
 use std::ffi::OsStr;
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
@@ -16,7 +16,7 @@ use kopia_testkit::tmpfs;
 use kopia_testkit::writer::RepositoryWriter;
 use rustix::io::Errno;
 
-use crate::common::{Place, assert_same, file, folder, link, names, problems};
+use crate::common::{Place, assert_same, file, folder, link, names, problems, set_mode};
 use crate::resuming::with_capabilities;
 
 /// What a folder has in it: each path, and everything about it that can be put back.
@@ -43,10 +43,6 @@ fn see(root: &Path) -> Seen {
     }
     seen.sort();
     seen
-}
-
-fn set_mode(path: &Path, mode: u32) {
-    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
 fn set_time(path: &Path, seconds: u64) {
