@@ -6,10 +6,15 @@
 //! kind goes, unless it is a directory with something in it.
 //!
 //! What is to be deleted goes after that, in a second walk, and only if all of the snapshot was restored.
+//!
+//! Here are the walk and the emptying of one staged directory; each step of it has a room of its own below this one.
 
+mod entry;
+mod finish;
 mod keep;
 mod mirror;
 mod names;
+mod unmoved;
 mod unplaced;
 
 use std::collections::{HashMap, HashSet};
@@ -18,23 +23,22 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use kopia_repository::choice::Chosen;
-use rustix::fs::{AtFlags, Mode, RenameFlags};
-use rustix::io::Errno;
+use rustix::fs::AtFlags;
 
 use super::directory::Directory;
 use super::existing::open_existing;
 use super::handles::{self, Handles};
-use super::metadata::{Metadata, is_overtaken};
+use super::metadata::Metadata;
 use super::staging::Staging;
 use super::target::Target;
-use super::{Identity, is_directory, is_for_now, look, open_directory, open_to_change};
-use super::{partial, placeholder};
-use crate::kept::{Keeping, Slot};
-use crate::outcome::Unset;
+use super::{look, partial, placeholder};
+use crate::kept::Keeping;
 use crate::reason::{Operation, Reason};
 use crate::space::is_full;
 use crate::tally::Tally;
+use entry::Way;
 use names::{Inodes, Left, Names};
+use unmoved::{Unmoved, ends_moving};
 
 /// How many entries are written into the journal at once, where what is replaced is kept.
 const ANNOUNCED: usize = 4096;
@@ -141,23 +145,6 @@ impl Publisher<'_> {
         if self.delete_extra {
             self.mirror(merge, waiting, &failed, &mut opened);
         }
-    }
-
-    /// Sets the attributes of a directory that the target had, but for the target itself.
-    fn finish(&mut self, directory: &Arc<Directory>, destination: BorrowedFd<'_>) -> Result<(), Reason> {
-        if directory.parent.is_none() {
-            return Ok(());
-        }
-        if self.metadata.preserves_permissions()
-            && let Some(found) = directory.found()
-        {
-            // It may have been opened up.
-            let _ = rustix::fs::fchmod(destination, Mode::from_raw_mode(found.st_mode & 0o7777));
-        }
-        let unset = self.metadata.finish_existing(destination, &directory.attributes).map_err(attributes)?;
-        self.tally.unset(unset, || directory.path_of(""));
-        self.note_changed(directory, destination);
-        Ok(())
     }
 
     /// Moves what was staged in one directory, as long as anything is moved. Those of its directories that are
@@ -291,176 +278,6 @@ impl Publisher<'_> {
                 Err(error) => tracing::debug!(%error, name, "a placeholder cannot be removed"),
             }
         }
-    }
-
-    /// Sets the attributes of the target directory itself, after the staging directory is gone from it.
-    pub(crate) fn finish_root(&mut self, merge: &Merge) {
-        let Some(root) = merge.existing.first() else { return };
-        let directory = self.target.directory.as_fd();
-        if !self.root_attributes || self.metadata.preserves_permissions() {
-            self.target.settle_mode();
-        }
-        if !self.root_attributes {
-            return;
-        }
-        match self.metadata.finish_existing(directory, &root.attributes) {
-            Ok(unset) => {
-                self.tally.unset(unset, || root.path_of(""));
-                self.note_changed(root, directory);
-            }
-            Err(error) => self.tally.problem(root.path_of(""), attributes(error)),
-        }
-    }
-
-    /// Sets the attributes of a directory in its final place.
-    fn finish_moved(&mut self, parent: BorrowedFd<'_>, directory: &Arc<Directory>) -> Result<(), Reason> {
-        let Some(identity) = directory.identity() else { return Ok(()) };
-        let name = directory.name();
-        let is_refused = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
-        let mut handle = open_directory(parent, name);
-        // One that got to its place before the end has its attributes already, and may be closed by them.
-        if handle.as_ref().is_err_and(is_refused)
-            && let Ok(Some(stat)) = look(parent, name)
-            && Identity::from(&stat) == identity
-        {
-            handle = open_to_change(parent, name.as_bytes());
-            // It may be another user's by now. What it lacks then nobody could set.
-            if handle.as_ref().is_err_and(is_refused) {
-                let wanted = self.metadata.staged(&directory.attributes, &stat);
-                self.tally.unset(Unset::of(&stat, &wanted), || directory.path_of(""));
-                return Ok(());
-            }
-        }
-        let handle = handle.map_err(attributes)?;
-        if Identity::of(&handle).map_err(attributes)? != identity {
-            return Err(Reason::Replaced);
-        }
-        let unset =
-            self.metadata.finish_directory(handle.as_fd(), &directory.attributes).map_err(attributes)?;
-        self.tally.unset(unset, || directory.path_of(""));
-        Ok(())
-    }
-
-    /// Moves one entry, replacing what may be replaced, but nothing that this restore `placed` there: that
-    /// happens in case-insensitive directories.
-    fn move_entry(
-        &self,
-        directory: &Directory,
-        way: Way<'_>,
-        name: &[u8],
-        placed: &Inodes,
-    ) -> Result<(), Unmoved> {
-        let Way { from, to, .. } = way;
-        match rustix::fs::renameat_with(from, name, to, name, RenameFlags::NOREPLACE) {
-            Ok(()) => return Ok(()),
-            // Old file systems cannot refuse to replace; what is there decides below.
-            Err(Errno::EXIST | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
-            Err(errno) => return Err(errno.into()),
-        }
-        let (staged, there) = (look(from, name)?, look(to, name)?);
-        let new = staged.is_some_and(|stat| is_directory(&stat));
-        // Inodes say nothing about what another file system has there.
-        let device = staged.map(|stat| stat.st_dev);
-        if there.is_some_and(|there| Some(there.st_dev) == device && placed.contains(there.st_ino)) {
-            return Err(Unmoved::Failed(Reason::NameTaken { by: None }));
-        }
-        let old = there.map(|stat| is_directory(&stat));
-        if self.refuse_existing && old.is_some() {
-            return Err(Unmoved::Failed(Reason::Exists));
-        }
-        if self.newer
-            && let (Some(staged), Some(there)) = (&staged, &there)
-            && is_overtaken(staged, there)
-        {
-            return Err(Unmoved::Failed(Reason::NotNewer));
-        }
-        if let (Some(kept), Some(there)) = (self.kept, there)
-            && (new || old != Some(true) || !self.delete_extra)
-        {
-            return self.replace_keeping(kept, directory, way, name, &there);
-        }
-        match (new, old) {
-            (false, Some(true)) if self.delete_extra => return Err(Unmoved::Waits),
-            (false, Some(true)) => rustix::fs::unlinkat(to, name, AtFlags::REMOVEDIR)?,
-            (true, Some(false)) => rustix::fs::unlinkat(to, name, AtFlags::empty())?,
-            // A rename replaces a file by a file, and an empty directory by a directory.
-            _ => {}
-        }
-        Ok(rustix::fs::renameat(from, name, to, name)?)
-    }
-}
-
-/// The directories that an entry is moved from and to, and a place for what is in its way.
-#[derive(Clone, Copy)]
-struct Way<'a> {
-    from: BorrowedFd<'a>,
-    to: BorrowedFd<'a>,
-    slot: Option<&'a Slot>,
-}
-
-/// Why an entry stays in the staging tree.
-#[derive(Debug)]
-enum Unmoved {
-    /// A directory has to go first, and may do so only once everything is restored.
-    Waits,
-    /// The directory that it belongs into has no room for its name.
-    NoRoom(io::Error),
-    /// Another run may move it.
-    ForNow(io::Error),
-    Failed(Reason),
-}
-
-impl From<io::Error> for Unmoved {
-    fn from(error: io::Error) -> Self {
-        if is_full(&error) {
-            Self::NoRoom(error)
-        } else if ends_moving(&error) {
-            Self::ForNow(error)
-        } else {
-            Self::Failed(in_the_way(error))
-        }
-    }
-}
-
-impl Unmoved {
-    /// As where an entry cannot be moved, of what the system says of something in the directory that has its name: a
-    /// dead mount or a bad sector there is a matter of that entry alone, as long as the target itself answers. What
-    /// this process or the machine lacks says nothing of the entry.
-    fn of_old(parent: BorrowedFd<'_>, name: &[u8], error: io::Error) -> Self {
-        let errno = Errno::from_io_error(&error);
-        let is_lack =
-            matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::INTR | Errno::AGAIN));
-        let is_alone = || !is_lack && !look(parent, name).is_err_and(|error| ends_moving(&error));
-        match Self::from(error) {
-            Self::ForNow(error) if is_alone() => Self::Failed(in_the_way(error)),
-            unmoved => unmoved,
-        }
-    }
-}
-
-/// Returns whether nothing is moved any more once the system has said this: what stays staged would be removed at the
-/// end. Where a directory has no room, there may be some in others.
-fn ends_moving(error: &io::Error) -> bool {
-    is_for_now(error) && !is_full(error)
-}
-
-impl From<Errno> for Unmoved {
-    fn from(errno: Errno) -> Self {
-        io::Error::from(errno).into()
-    }
-}
-
-/// Returns why a directory does not get its attributes.
-fn attributes(error: io::Error) -> Reason {
-    Reason::of(Operation::SetAttributes, error)
-}
-
-/// Returns why an entry cannot get to its place.
-fn in_the_way(error: io::Error) -> Reason {
-    match Errno::from_io_error(&error) {
-        Some(Errno::NOTEMPTY | Errno::EXIST) => Reason::NotEmpty,
-        Some(Errno::XDEV) => Reason::OtherFileSystem,
-        _ => Reason::of(Operation::Move, error),
     }
 }
 

@@ -11,7 +11,9 @@ use rustix::io::Errno;
 use super::super::directory::Directory;
 use super::super::remove::would_keep;
 use super::super::{is_directory, look, placeholder};
-use super::{ANNOUNCED, Publisher, Unmoved, Way};
+use super::entry::Way;
+use super::unmoved::Unmoved;
+use super::{ANNOUNCED, Publisher};
 use crate::kept::{Change, Keeping, Slot, is_empty, path_in};
 use crate::reason::NotDeleted;
 

@@ -13,7 +13,9 @@ use super::super::existing::open_existing;
 use super::super::handles::Handles;
 use super::super::remove::{Kept, Spared, remove_extra, would_keep};
 use super::super::{Identity, staging};
-use super::{Merge, Publisher, Unmoved, Waiting, attributes, ends_moving};
+use super::finish::attributes;
+use super::unmoved::{Unmoved, ends_moving};
+use super::{Merge, Publisher, Waiting};
 use crate::kept::is_empty;
 use crate::reason::{NotDeleted, Reason};
 

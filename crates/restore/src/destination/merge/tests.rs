@@ -5,7 +5,10 @@ use std::fs;
 use kopia_format::ObjectId;
 use kopia_repository::Trail;
 use kopia_testkit::refuse::{Call, refusing};
+use rustix::fs::Mode;
+use rustix::io::Errno;
 
+use super::unmoved::in_the_way;
 use super::*;
 use crate::destination::Identity;
 use crate::destination::directory::DirectoryKind;
