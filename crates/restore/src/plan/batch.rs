@@ -6,7 +6,7 @@ use kopia_format::ContentId;
 use kopia_repository::contents::{ContentLocation, Contents, Located, ReadStep, Steps};
 use kopia_repository::object::Extent;
 
-use super::LARGE_FILES;
+use super::hand_over::LARGE_FILES;
 use super::items::{Check, Chore, Item, SmallEntry};
 
 /// How many files without bytes, finished directories and the like one worker takes in a row.

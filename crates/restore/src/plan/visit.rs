@@ -10,9 +10,11 @@ use kopia_repository::tree::{Problem, Visitor, Walked};
 use kopia_repository::{Defect, Entry, Error, Trail};
 use rustix::fs::Stat;
 
+use super::attributes::attributes_of;
 use super::context::Destination;
 use super::items::Chore;
-use super::{NOT_KEPT, Planner, There, attributes_of, loses};
+use super::there::{There, loses};
+use super::{NOT_KEPT, Planner};
 use crate::decide::extra_names::ExtraNames;
 use crate::destination::directory::{Directory, DirectoryKind};
 use crate::destination::leftover::Leftover;
