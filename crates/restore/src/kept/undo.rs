@@ -1,35 +1,39 @@
 //! Goes through a journal from its end to its beginning, and puts everything back.
+//!
+//! Here an undo begins and ends. What the records ask for is done in rooms below this one: moving in `entries`,
+//! setting modes, owners and times in `attributes`.
 
 mod attributes;
+mod entries;
 mod own;
+mod parent;
 mod refused;
 mod span;
+mod target;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use rustix::fs::{AtFlags, CWD, Mode, Stat};
+use rustix::fs::{AtFlags, Mode};
 use rustix::io::Errno;
 
-use super::aside::{Aside, move_entry};
+use super::aside::Aside;
 use super::folder::{KeptFolder, error};
 use super::journal::{Backwards, Journal};
-use super::keeping::{open_store, stored};
-use super::record::{Moment, Put, Record};
+use super::keeping::open_store;
+use super::record::Record;
 use super::sweep::remove_empty;
-use super::{ASIDE, KEPT, MADE};
-use crate::destination::remove::remove_made;
-use crate::destination::{DIRECTORY, Identity, is_directory, look, open_to_change, staging};
+use super::{ASIDE, KEPT};
+use crate::destination::{Identity, look, staging};
 use crate::outcome::KEPT as MOST_PROBLEMS;
 use crate::reason::Operation;
 use crate::{Error, Notes, Problem, Reason, Result};
 use attributes::times;
 use own::Own;
 use refused::Refused;
-use span::Span;
+use target::open_target;
 
 /// What an undo did.
 #[derive(Debug, Default)]
@@ -169,43 +173,6 @@ fn note_begun(folder: &mut KeptFolder) {
     }
 }
 
-/// Opens the target, which is made if it is gone; nothing if the restore had made it.
-fn open_target(folder: &mut KeptFolder, is_posix: fn(BorrowedFd<'_>) -> bool) -> io::Result<Option<OwnedFd>> {
-    let (path, known) = (folder.target(), [Some(folder.read.header.inode), folder.read.made]);
-    match rustix::fs::open(&path, DIRECTORY, Mode::empty()) {
-        Ok(target) if known.contains(&Some(rustix::fs::fstat(&target)?.st_ino)) => Ok(Some(target)),
-        // Its number may be another one by now.
-        Ok(target) if !is_posix(target.as_fd()) => Ok(Some(target)),
-        Ok(_) => Err(io::Error::other("it is another folder than the one that was restored to")),
-        Err(Errno::NOENT) if folder.read.header.new => Ok(None),
-        Err(Errno::NOENT) => make_target(folder, &path).map(Some),
-        Err(errno) => Err(errno.into()),
-    }
-}
-
-/// Makes the target again. The journal knows the new directory before it gets to its place, so that an undo that
-/// does not come to its end can be run again.
-fn make_target(folder: &mut KeptFolder, path: &Path) -> io::Result<OwnedFd> {
-    match rustix::fs::mkdirat(&folder.handle, MADE, Mode::RWXU) {
-        // One that was killed had made it.
-        Ok(()) | Err(Errno::EXIST) => {}
-        Err(errno) => return Err(errno.into()),
-    }
-    let mut put = || -> io::Result<OwnedFd> {
-        let made = open_to_change(folder.handle.as_fd(), MADE.as_bytes())?;
-        let record = Record::Target { inode: rustix::fs::fstat(&made)?.st_ino };
-        let mut journal = Journal::open(folder.handle.as_fd(), folder.read.length)?;
-        journal.record(&record).and_then(|()| journal.sync())?;
-        folder.read.length += record.line().len() as u64;
-        move_entry(folder.handle.as_fd(), MADE.as_bytes(), CWD, path.as_os_str().as_bytes())?;
-        Ok(made)
-    };
-    let put = put();
-    put.inspect_err(|_| {
-        let _ = rustix::fs::unlinkat(&folder.handle, MADE, AtFlags::REMOVEDIR);
-    })
-}
-
 /// Notes that everything was undone, and removes the folder unless something lies aside.
 fn finish(folder: KeptFolder, mut undone: Undone) -> Result<Undone> {
     let has_aside = look(folder.handle.as_fd(), ASIDE).is_ok_and(|aside| aside.is_some());
@@ -238,156 +205,6 @@ fn finish(folder: KeptFolder, mut undone: Undone) -> Result<Undone> {
 }
 
 impl Undo<'_> {
-    /// Removes what the restore put somewhere, or puts aside what was changed there since.
-    fn put(&mut self, put: &Put) -> io::Result<()> {
-        self.replaced = put.replaces;
-        let Some((parent, name)) = self.parent(&put.path, false)? else { return Ok(()) };
-        let Some(stat) = look(parent.as_fd(), name)? else { return Ok(()) };
-        if let Some(number) = put.replaces {
-            match look(self.store.as_fd(), stored(number, &put.path))? {
-                // It stays: nothing else is left.
-                None if self.is_put(&stat, put) => {
-                    self.lost = Some(number);
-                    return Err(not_kept());
-                }
-                // Nothing was moved away, or it is back: what is there is what was there.
-                None => return Ok(()),
-                Some(kept) if Identity::from(&kept) == Identity::from(&stat) => return Ok(()),
-                Some(_) => {}
-            }
-        }
-        if is_directory(&stat) && stat.st_ino == put.inode {
-            self.remove_directory(parent.as_fd(), name, put)
-        } else if is_directory(&stat) || !self.is_same(&stat, put.inode) || !is_unchanged(&stat, put) {
-            // Of a directory nothing but its number says that it is the restore's.
-            self.aside.put(parent.as_fd(), name, &put.path)
-        } else {
-            rustix::fs::unlinkat(&parent, name, AtFlags::empty())?;
-            self.undone.removed += 1;
-            Ok(())
-        }
-    }
-
-    /// Returns whether what is there is what the restore put there. Once an undo has removed that, something
-    /// newer may have got its inode.
-    fn is_put(&self, stat: &Stat, put: &Put) -> bool {
-        let tells = self.is_posix && !self.again;
-        self.is_same(stat, put.inode) && (tells || is_directory(stat) || is_unchanged(stat, put))
-    }
-
-    /// Returns whether something is what had this inode number, as far as that is known.
-    fn is_same(&self, stat: &Stat, inode: u64) -> bool {
-        stat.st_ino == inode || !self.is_posix
-    }
-
-    /// Removes a directory that the restore made; what was changed in it since is put aside.
-    fn remove_directory(&mut self, parent: BorrowedFd<'_>, name: &[u8], put: &Put) -> io::Result<()> {
-        let aside = &mut self.aside;
-        let above = &put.path[..put.path.len() - name.len()];
-        let span = Span::of(parent, name, put.clock, self.is_posix);
-        let mut is_aside = |parent: BorrowedFd<'_>, name: &[u8], stat: &Stat, path: &[u8]| {
-            let is_changed = !span.has(parent, name, stat);
-            if is_changed {
-                aside.put(parent, name, &[above, path].concat())?;
-            }
-            Ok(is_changed)
-        };
-        let kept = remove_made(parent, name, &mut is_aside)?;
-        if !kept.is_nothing() {
-            return Err(Errno::BUSY.into());
-        }
-        self.undone.removed += 1;
-        Ok(())
-    }
-
-    /// Puts back what was moved away.
-    fn keep(&mut self, number: u64, mode: u32, path: &[u8]) -> io::Result<()> {
-        let stored = stored(number, path);
-        let Some(kept) = look(self.store.as_fd(), &*stored)? else {
-            return self.not_in_store(number, mode, path);
-        };
-        let Some((parent, name)) = self.parent(path, true)? else { return Err(Errno::NOTDIR.into()) };
-        match look(parent.as_fd(), name)? {
-            Some(stat) if Identity::from(&stat) == Identity::from(&kept) => {
-                rustix::fs::unlinkat(&self.store, &*stored, AtFlags::empty())?;
-                return Ok(());
-            }
-            Some(_) => self.aside.put(parent.as_fd(), name, path)?,
-            None => {}
-        }
-        move_entry(self.store.as_fd(), stored.as_bytes(), parent.as_fd(), name)?;
-        if is_directory(&kept) && kept.st_mode & 0o7777 != mode {
-            // It may have been opened up to be moved.
-            self.directory_mode(parent.as_fd(), name, mode, path)?;
-        }
-        self.undone.restored += 1;
-        Ok(())
-    }
-
-    /// Sees to what is not in the store: it was never moved away, is back, or is lost.
-    fn not_in_store(&mut self, number: u64, mode: u32, path: &[u8]) -> io::Result<()> {
-        if self.lost == Some(number) {
-            return Ok(());
-        }
-        // Where something took its place, that says what has become of it.
-        if !self.again && self.replaced != Some(number) && self.is_gone(path) {
-            return Err(not_kept());
-        }
-        self.close_again(mode, path)
-    }
-
-    /// Returns whether it is certain that nothing is there.
-    fn is_gone(&mut self, path: &[u8]) -> bool {
-        match self.parent(path, false) {
-            Ok(Some((parent, name))) => matches!(look(parent.as_fd(), name), Ok(None)),
-            Ok(None) => true,
-            Err(_) => false,
-        }
-    }
-
-    /// Opens the directory that something lies in, without following links, and returns its name there. What is
-    /// missing on the way is made if `make`, and what is in the way put aside.
-    fn parent<'p>(&mut self, path: &'p [u8], make: bool) -> io::Result<Option<(OwnedFd, &'p [u8])>> {
-        let (above, name) = match path.iter().rposition(|byte| *byte == b'/') {
-            Some(slash) => (&path[..slash], &path[slash + 1..]),
-            None => return Ok(Some((self.target.try_clone()?, path))),
-        };
-        if let Some((_, handle)) = self.last.as_ref().filter(|(known, _)| known == above) {
-            return Ok(Some((handle.try_clone()?, name)));
-        }
-        let mut handle = self.target.try_clone()?;
-        let mut length = 0;
-        for part in above.split(|byte| *byte == b'/') {
-            length += part.len();
-            let so_far = &above[..length];
-            length += 1;
-            let found = look(handle.as_fd(), part)?;
-            match found {
-                Some(stat) if is_directory(&stat) => {
-                    if stat.st_dev != self.device {
-                        return Err(Errno::XDEV.into());
-                    }
-                }
-                _ if !make => return Ok(None),
-                found => {
-                    if found.is_some() {
-                        self.aside.put(handle.as_fd(), part, so_far)?;
-                    }
-                    rustix::fs::mkdirat(&handle, part, Mode::RWXU)?;
-                }
-            }
-            let inner = open_to_change(handle.as_fd(), part)?;
-            let is_opened =
-                |stat: &Stat| rustix::fs::fstat(&inner).is_ok_and(|now| now.st_mode != stat.st_mode);
-            if let Some(stat) = found.filter(|stat| is_directory(stat) && is_opened(stat)) {
-                self.opened.entry(so_far.to_vec()).or_insert(stat.st_mode & 0o7777);
-            }
-            handle = inner;
-        }
-        self.last = Some((above.to_vec(), handle.try_clone()?));
-        Ok(Some((handle, name)))
-    }
-
     fn problem(&mut self, path: &[u8], error: io::Error) {
         // Of this entry that is all that needs to be said.
         let _ = self.own.take_denied();
@@ -398,15 +215,6 @@ impl Undo<'_> {
             self.undone.problems.push(Problem { path, reason, salvaged: None });
         }
     }
-}
-
-fn not_kept() -> io::Error {
-    io::Error::new(io::ErrorKind::NotFound, "what was there is not kept any more")
-}
-
-/// Returns whether a file or link has the time and size that it had when it was put there.
-fn is_unchanged(stat: &Stat, put: &Put) -> bool {
-    (Moment::modified(stat), u64::try_from(stat.st_size)) == (put.modified, Ok(put.size))
 }
 
 #[cfg(test)]
