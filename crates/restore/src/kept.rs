@@ -22,6 +22,7 @@ mod find;
 mod folder;
 mod journal;
 mod keeping;
+mod names;
 mod ownership;
 mod record;
 mod sweep;

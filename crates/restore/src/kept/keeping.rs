@@ -1,35 +1,28 @@
 //! The restore's side: what is in the way is moved into the folder, once the journal says so.
+//!
+//! Here it notes, moves and ends. How it begins, with a folder that is made or taken up, is in `begin`.
 
-use std::fs;
+mod begin;
+
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use kopia_format::Timestamp;
-use rustix::fs::{AtFlags, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, Mode, Stat};
 use rustix::io::Errno;
 
+use super::KEPT;
 use super::aside::move_entry;
-use super::find::names_in;
-use super::folder::{KeptFolder, KeptState};
 use super::journal::Journal;
-use super::ownership::refuse_others;
-use super::record::{Found, Header, Moment, Put, Record};
-use super::sweep::{remove_empty, sweep};
-use super::{KEPT, PREFIX};
+use super::names::stored;
+use super::record::{Found, Moment, Put, Record};
+use super::sweep::remove_empty;
 use crate::destination::directory::Directory;
 use crate::destination::lockable::Lockable;
 use crate::destination::metadata::put_time_back;
-use crate::destination::mounts::is_mounted;
-use crate::destination::target::Target;
-use crate::destination::{is_posix, open_directory, open_to_change};
-use crate::{Result, lock};
-
-/// The longest part of a name that is kept, in bytes.
-const LONGEST: usize = 180;
+use crate::destination::open_to_change;
+use crate::lock;
 
 /// A folder that a restore moves into what is in its way.
 #[derive(Debug)]
@@ -89,128 +82,7 @@ pub(crate) struct Change {
     pub(crate) put: Option<Stat>,
 }
 
-/// Returns the name of what is kept, by its number and path.
-pub(super) fn stored(number: u64, path: &[u8]) -> String {
-    let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-    let name = String::from_utf8_lossy(name);
-    format!("{number}-{}", cut(&name))
-}
-
-/// Cuts a name that is too long for anything to be put before it.
-pub(super) fn cut(name: &str) -> &str {
-    let ends = name.char_indices().map(|(start, letter)| start + letter.len_utf8());
-    &name[..ends.take_while(|end| *end <= LONGEST).last().unwrap_or(0)]
-}
-
-/// Returns how the name of a folder says when its restore began, in seconds since 1970.
-pub(super) fn time_in_name(began: i64) -> String {
-    Timestamp::new(began, 0).unwrap_or_default().to_string().replace(['-', ':'], "")
-}
-
 impl Keeping {
-    /// Makes a folder for what a restore replaces, or goes on in that of one that was killed.
-    pub(crate) fn begin(target: &Target, key: &str) -> Result<Self> {
-        Self::open(target, key).map_err(|source| target.error("what is replaced cannot be kept", source))
-    }
-
-    fn open(target: &Target, key: &str) -> io::Result<Self> {
-        let path = fs::canonicalize(&target.path)?;
-        let stat = rustix::fs::fstat(&target.directory)?;
-        let beside = path.parent().filter(|_| target.name.is_none());
-        for directory in beside.into_iter().chain([&*path]) {
-            let Ok(names) = names_in(directory) else { continue };
-            for name in names {
-                let Ok(folder) = KeptFolder::open(directory.join(&name)) else {
-                    sweep(directory, &name);
-                    continue;
-                };
-                let header = &folder.read.header;
-                let is_target = header.inode == stat.st_ino || !is_posix(target.directory.as_fd());
-                let is_there = is_target && header.path == path.as_os_str().as_bytes();
-                let is_same = is_there && header.key == key;
-                if is_same && folder.state() == KeptState::Unfinished {
-                    return Self::go_on(folder);
-                }
-            }
-        }
-        let label = target.name.as_deref().or_else(|| path.file_name().map(OsStrExt::as_bytes));
-        let label = String::from_utf8_lossy(label.unwrap_or(b"root"));
-        let began = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs() as i64);
-        let label = format!("{PREFIX}{}-{}", cut(&label), time_in_name(began));
-        let header = Header {
-            inode: stat.st_ino,
-            new: target.found.is_none(),
-            key: key.to_owned(),
-            began,
-            path: path.as_os_str().as_bytes().to_vec(),
-        };
-        let beside = beside.filter(|parent| lies_in_one_mount(parent, &path));
-        let made = beside.map(|parent| Self::make(parent, &label, &header, target));
-        let keeping = match made {
-            Some(Ok(keeping)) => keeping,
-            // An ordinary user may well own a folder, but not the one that it lies in.
-            Some(Err(error)) if !is_refused(&error) => return Err(error),
-            _ => Self::make(&path, &label, &header, target)?,
-        };
-        keeping.sync()?;
-        Ok(keeping)
-    }
-
-    fn make(directory: &Path, label: &str, header: &Header, target: &Target) -> io::Result<Self> {
-        let parent =
-            rustix::fs::open(directory, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-        let mut name = label.to_owned();
-        let mut number = 1;
-        while let Err(errno) = rustix::fs::mkdirat(&parent, &*name, Mode::RWXU) {
-            number += 1;
-            if errno != Errno::EXIST || number > 1000 {
-                return Err(errno.into());
-            }
-            name = format!("{label}-{number}");
-        }
-        let made = || -> io::Result<Self> {
-            let folder = Lockable::new(open_directory(parent.as_fd(), &name)?);
-            let stat = rustix::fs::fstat(&folder)?;
-            if stat.st_dev != target.device {
-                return Err(Errno::XDEV.into());
-            }
-            // What could not be undone is not to be begun.
-            refuse_others(parent.as_fd(), folder.as_fd())?;
-            // Some network file systems have no locks.
-            if folder.try_lock() == Err(Errno::WOULDBLOCK) {
-                return Err(Errno::BUSY.into());
-            }
-            let store = open_store(folder.as_fd())?;
-            let journal = Journal::create(folder.as_fd(), header, target.found.as_ref().map(Found::of))?;
-            for directory in [folder.as_fd(), parent.as_fd()] {
-                // Some network file systems have nothing to sync in directories.
-                let _ = rustix::fs::fsync(directory);
-            }
-            let state = Mutex::new(State::new(journal, 0, false, header.new));
-            let (path, parent, name) = (directory.join(&name), parent.try_clone()?, name.clone());
-            let in_target = header.path == directory.as_os_str().as_bytes();
-            Ok(Self { path, parent, name, in_target, folder, store, state })
-        };
-        made().inspect_err(|_| {
-            if let Ok(folder) = open_directory(parent.as_fd(), &name) {
-                let _ = remove_empty(parent.as_fd(), &name, folder.as_fd());
-            }
-        })
-    }
-
-    /// Goes on in the folder of a restore that was killed.
-    fn go_on(folder: KeptFolder) -> io::Result<Self> {
-        folder.lock()?;
-        let KeptFolder { path, parent, name, handle, read } = folder;
-        let store = open_store(handle.as_fd())?;
-        let journal = Journal::open(handle.as_fd(), read.length)?;
-        // The first says what the target was like, unless it is new, before anything was changed.
-        let changes = read.records > u64::from(!read.header.new);
-        let state = Mutex::new(State::new(journal, read.next, changes, read.header.new));
-        let in_target = path.parent().is_some_and(|parent| parent.as_os_str().as_bytes() == read.header.path);
-        Ok(Self { path, parent, name, in_target, folder: handle, store, state })
-    }
-
     /// Notes what a directory was like that is about to be changed, without forcing that to disk.
     pub(crate) fn directory(&self, path: Vec<u8>, found: &Stat) -> io::Result<()> {
         self.state().journal.record(&Record::Directory { found: Found::of(found), path })
@@ -384,28 +256,19 @@ pub(super) fn open_store(folder: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     }
 }
 
-/// Returns whether something can be moved from a directory to the one that it lies in.
-fn lies_in_one_mount(parent: &Path, directory: &Path) -> bool {
-    let opened = rustix::fs::open(parent, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
-    let name = directory.file_name().map(OsStrExt::as_bytes);
-    opened.ok().zip(name).is_some_and(|(parent, name)| !is_mounted(parent.as_fd(), name).unwrap_or(true))
-}
-
-fn is_refused(error: &io::Error) -> bool {
-    let errno = Errno::from_io_error(error);
-    matches!(errno, Some(Errno::ACCESS | Errno::PERM | Errno::ROFS | Errno::XDEV | Errno::OPNOTSUPP))
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::fs;
+    use std::time::{Duration, UNIX_EPOCH};
 
     use kopia_testkit::refuse::{Call, refusing};
     use kopia_testkit::writer::RepositoryWriter;
     use serde_json::json;
 
     use super::*;
+    use crate::KeptFolder;
     use crate::destination::look;
+    use crate::destination::target::Target;
     use crate::testing::root_of;
 
     #[test]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::PREFIX;
 use super::folder::KeptFolder;
-use super::keeping::{cut, time_in_name};
+use super::names::{cut, time_in_name};
 
 /// A restore that a folder which cannot be used may be of, and that goes before another one.
 #[derive(Debug, Clone, PartialEq, Eq)]

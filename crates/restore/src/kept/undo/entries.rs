@@ -11,7 +11,7 @@ use rustix::fs::{AtFlags, Stat};
 use rustix::io::Errno;
 
 use super::super::aside::move_entry;
-use super::super::keeping::stored;
+use super::super::names::stored;
 use super::super::record::{Moment, Put};
 use super::Undo;
 use super::span::Span;
