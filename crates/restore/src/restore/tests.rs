@@ -7,7 +7,8 @@ use kopia_repository::{Entry, Repository};
 use kopia_testkit::writer::RepositoryWriter;
 use serde_json::json;
 
-use super::{Begun, begin, put_in_place, work};
+use super::begin::{Begun, begin};
+use super::run::{put_in_place, work};
 use crate::destination::reserved::Reserved;
 use crate::destination::target::Target;
 use crate::execute::Shared;
