@@ -118,6 +118,10 @@ fn what_nothing_can_match_in_is_not_entered() {
         assert_eq!(take(&choice, path).is_some(), expected, "{path}");
     }
     assert!(take(&including(&["*.txt"]), "anything/below/").is_some());
+    // What is left out is no reason to enter a directory.
+    let mut choice = including(&["/a/b/*.txt"]);
+    choice.exclude("/c/d/x", false).unwrap();
+    assert!(take(&choice, "a/").is_some() && take(&choice, "c/").is_none());
 }
 
 #[test]
