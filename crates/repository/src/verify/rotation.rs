@@ -229,6 +229,12 @@ mod tests {
     }
 
     #[test]
+    fn a_run_ends_once_its_share_is_read() {
+        let packs: Vec<_> = (0..10).map(|number| Pack { bytes: 20, ..pack(number) }).collect();
+        assert_eq!(rotation(10, START, &History::default()).choose(&packs).len(), 1);
+    }
+
+    #[test]
     fn what_missed_runs_left_is_caught_up_with() {
         let packs: Vec<_> = (0..100).map(pack).collect();
         let mut history = History::default();
