@@ -114,3 +114,13 @@ pub(crate) fn apart<R: Send>(work: impl FnOnce(&Cores) -> Result<R> + Send) -> R
         thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_are_as_many_threads_as_asked_for() {
+        assert_eq!(Cores::start(NonZero::new(3)).unwrap().count(), 3);
+    }
+}

@@ -147,6 +147,14 @@ mod tests {
     }
 
     #[test]
+    fn hashes_are_as_long_as_their_algorithm_says() {
+        for (hash, length) in [("BLAKE2B-256", 32), ("BLAKE2B-256-128", 16)] {
+            let sealing = Sealing::of_server(&Parameters::new(hash, b"secret".to_vec().into())).unwrap();
+            assert_eq!(sealing.hash_length(), length, "{hash}");
+        }
+    }
+
+    #[test]
     fn initialization_vectors() {
         let id: ContentId = format!("k{}", "0123456789abcdef".repeat(4)).parse().unwrap();
         assert_eq!(content_iv(&id), &id.hash()[16..]);
