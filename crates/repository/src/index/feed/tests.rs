@@ -2,8 +2,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kopia_storage::MemoryStore;
-use kopia_storage::testing::{CountingStore, FaultyStore};
+use kopia_storage::testing::{CountingStore, DelayedStore, FaultyStore};
+use kopia_storage::{MemoryStore, ReadProfile};
 
 use super::*;
 
@@ -15,6 +15,12 @@ fn store(count: usize, length: usize) -> (Arc<CountingStore<MemoryStore>>, Vec<B
     }
     let listed = store.inner().list("x").unwrap();
     (Arc::new(store), listed)
+}
+
+/// As [`store`], of 10 bytes each, to be read as the profile says.
+fn profiled(count: usize, profile: ReadProfile) -> (DelayedStore<MemoryStore>, Vec<BlobInfo>) {
+    let (store, listed) = store(count, 10);
+    (DelayedStore::new(store.inner().clone(), Duration::ZERO).profiled(profile), listed)
 }
 
 fn budget(bytes: u64) -> &'static Budget {
@@ -144,6 +150,53 @@ fn a_batch_is_one_blob_or_has_few_bytes() {
         queue.choose(blobs(&lengths));
         assert_eq!(queue.next().len(), expected, "{batched} {} of {}", lengths.len(), lengths[0]);
     }
+}
+
+#[test]
+fn blobs_of_a_store_with_long_round_trips_come_one_by_one() {
+    for (profile, expected) in [(ReadProfile::NETWORK, 1), (ReadProfile::LOCAL, 4)] {
+        let (store, listed) = profiled(128, profile);
+        let feed = Feed::new(&store, budget(10_000));
+        feed.choose(listed);
+        assert_eq!(feed.take().unwrap().blobs().count(), expected, "{profile:?}");
+    }
+}
+
+#[test]
+fn there_are_as_many_readers_as_may_read_and_as_there_is_work_for() {
+    for (profile, count, expected) in [
+        (ReadProfile::NETWORK.at_most(3), 100, 3),
+        (ReadProfile::NETWORK.at_most(1), 100, 1),
+        (ReadProfile::LOCAL, 100, 8),
+        (ReadProfile::NETWORK, 2, 2),
+        (ReadProfile::NETWORK, 0, 0),
+    ] {
+        let (store, listed) = profiled(count, profile);
+        let feed = Feed::new(&store, budget(10_000));
+        thread::scope(|scope| {
+            let _closing = feed.closing();
+            feed.guess(listed);
+            feed.start_readers(scope);
+            assert_eq!(feed.lock().readers, expected, "for {count} blobs, {profile:?}");
+        });
+    }
+}
+
+#[test]
+fn lengths_that_cannot_be_do_not_overflow_what_is_held() {
+    let (_, mut listed) = store(8, 1);
+    listed.iter_mut().for_each(|blob| blob.length = u64::MAX);
+    let budget = budget(u64::MAX);
+    let mut queue = Queue::new(budget, false);
+    queue.choose(listed.clone());
+    for _ in &listed {
+        assert_eq!(queue.next().len(), 1);
+        assert!(queue.held() <= u64::MAX / 4, "{}", queue.held());
+    }
+    queue.arrive(listed.into_iter().map(|listed| Blob { listed, bytes: Ok(vec![0; 3]) }).collect());
+    assert_eq!(queue.held(), 24);
+    drop(queue);
+    assert_eq!(budget.held(), 0);
 }
 
 #[test]
