@@ -19,7 +19,7 @@ const BYTES_A_THREAD: u64 = 1 << 20;
 
 /// Index blobs of so many bytes are opened where they are, and given back piece by piece as they are merged:
 /// one of ten million contents has 360 MB.
-const LARGE: usize = 16 << 20;
+const LARGE: usize = if cfg!(test) { 4 << 10 } else { 16 << 20 };
 
 /// Adds these index blobs to a table, on all cores, each as it comes.
 ///
@@ -43,9 +43,9 @@ pub(super) fn merge(
             .map_err(|error| loader.file_error(error))?,
     };
     let failure = Mutex::new(None);
-    let threads = cores.count().min((bytes / BYTES_A_THREAD) as usize).max(1);
+    let threads = threads(cores.count(), bytes);
     let work = || {
-        if let Err(error) = add_all(feed, sealing, &builder, BUDGET.bytes() / threads as u64, log) {
+        if let Err(error) = add_all(feed, sealing, &builder, keep(threads), log) {
             lock(&failure).get_or_insert(error);
             feed.stop();
         }
@@ -57,6 +57,16 @@ pub(super) fn merge(
         work();
     });
     into_inner(failure).map_or(Ok(builder), Err)
+}
+
+/// Returns how many threads so many sealed bytes are worth, of as many as there are cores.
+fn threads(cores: usize, bytes: u64) -> usize {
+    cores.min((bytes / BYTES_A_THREAD) as usize).max(1)
+}
+
+/// Returns how many bytes each of so many threads may have in a buffer that it keeps for the next blob.
+fn keep(threads: usize) -> u64 {
+    BUDGET.bytes() / threads as u64
 }
 
 /// Adds what the feed gives until nothing more comes. Buffers of more than `keep` bytes are not kept for the
@@ -159,6 +169,56 @@ impl<'a> Opener<'a> {
             if buffer.capacity() as u64 > keep {
                 *buffer = Vec::new();
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kopia_codec::cipher::OVERHEAD;
+    use kopia_testkit::writer::RepositoryWriter;
+
+    use super::*;
+    use crate::index::table::PackNames;
+    use crate::index::table::tests::index;
+    use crate::index::tests::sealing;
+
+    #[test]
+    fn there_are_as_many_threads_as_bytes_are_worth_and_cores_there_are() {
+        for (bytes, expected) in [(0, 1), (3 << 20, 3), (8 << 20, 8), (9 << 20, 8), (u64::MAX, 8)] {
+            assert_eq!(threads(8, bytes), expected, "for {bytes} bytes");
+        }
+    }
+
+    #[test]
+    fn each_thread_keeps_buffers_of_its_part_of_the_budget() {
+        for threads in [1, 2, 3, 64] {
+            assert!(keep(threads) * threads as u64 <= BUDGET.bytes(), "{threads} threads");
+        }
+        assert_eq!(keep(1), BUDGET.bytes());
+    }
+
+    #[test]
+    fn buffers_that_are_too_large_are_not_kept() {
+        let sealing = sealing();
+        let mut opener = Opener::new(&sealing);
+        (opener.scratch, opener.plain) = (Vec::with_capacity(101), Vec::with_capacity(100));
+        opener.shrink(100);
+        assert_eq!((opener.scratch.capacity(), opener.plain.capacity()), (0, 100));
+    }
+
+    #[test]
+    fn large_index_blobs_are_opened_where_they_are() {
+        let (sealing, builder) = (sealing(), Builder::new(16, 0, &PackNames::default()));
+        for (length, in_place) in [(LARGE - 1, false), (LARGE, true), (LARGE + 1, true)] {
+            let mut plain = index(&[(&[0, 0xaa, 0xbb][..], 1, false, "p1", 1)]);
+            // What follows the data is padding.
+            plain.resize(length - OVERHEAD, 0);
+            let (name, sealed) = RepositoryWriter::new().seal_index(&plain);
+            assert_eq!(sealed.len(), length);
+            let mut opener = Opener::new(&sealing);
+            add(&mut opener, &builder, &name.parse().unwrap(), Ok(sealed)).unwrap();
+            assert_eq!(opener.plain.capacity() == 0, in_place, "of {length} bytes");
         }
     }
 }

@@ -14,7 +14,7 @@ const KEY: &[u8] = &[0, 0xaa, 0xbb];
 const OTHER: &[u8] = &[0, 0xcc, 0xdd];
 
 /// The keys that the test kit's writer takes.
-fn sealing() -> Sealing {
+pub(super) fn sealing() -> Sealing {
     let key = format!("{}Bwc=", "BwcH".repeat(10));
     let json = format!(
         r#"{{"format":{{"hash":"BLAKE2B-256-128","encryption":"AES256-GCM-HMAC-SHA256","version":3,
