@@ -233,3 +233,41 @@ fn finish<const N: usize>(
     let (shards, merged): (_, Vec<Merged>) = merged?.into_iter().unzip();
     Ok((Shards::File { file: files.finish()?, shards }, merged.into_iter().sum()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::index::table::tests::index;
+
+    #[test]
+    fn shards_have_space_for_evenly_spread_rows() {
+        // 25,600 rows, 100 a shard, and four times the square root of that.
+        let builder = Builder::new(16, 33 * 25_600, &PackNames::default());
+        let Growing::Short(shards) = &builder.rows else { panic!("hashes of 16 bytes fit into short rows") };
+        assert_eq!(shards.len(), 256);
+        for shard in shards {
+            let shard = shard.lock().unwrap();
+            assert_eq!((shard.rows.capacity(), shard.times.capacity()), (140, 140));
+        }
+    }
+
+    #[test]
+    fn lengths_that_cannot_be_are_no_reason_to_fail() {
+        let builder = Builder::new(16, u64::MAX, &PackNames::default());
+        let index = Index::parse(index(&[(&[0, 0xaa, 0xbb][..], 1, false, "p1", 1)])).unwrap();
+        builder.add(&index).unwrap();
+        assert_eq!(builder.finish(None).unwrap().0.len(), 1);
+    }
+
+    #[test]
+    fn lists_grow_by_a_quarter() {
+        let (mut list, mut grown) = (Vec::<u32>::new(), 0);
+        for number in 0..10_000 {
+            let before = list.capacity();
+            push(&mut list, number);
+            assert!(list.capacity() <= list.len() * 5 / 4 + 16, "{} for {}", list.capacity(), list.len());
+            grown += usize::from(list.capacity() != before);
+        }
+        assert!(grown <= 40, "{grown} times");
+    }
+}
