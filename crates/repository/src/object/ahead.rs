@@ -202,3 +202,21 @@ impl Drop for End<'_> {
         window.changed.notify_all();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_decoded_ahead_and_what_is_spare_share_the_allowance() {
+        let allowance = Arc::new(Allowance::new(16 << 20));
+        assert_eq!(allowance.whole(), 12 << 20);
+        let permit = allowance.take(12 << 20).unwrap();
+        assert!(allowance.take(1).is_none());
+        allowance.spare.keep(Vec::with_capacity(1 << 20));
+        assert_eq!(allowance.spare.count(), 1);
+        drop(permit);
+        assert_eq!(allowance.spare.count(), 0, "nobody reads any more");
+        assert!(Arc::new(Allowance::new(0)).take(1).is_none());
+    }
+}

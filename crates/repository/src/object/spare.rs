@@ -66,6 +66,12 @@ impl Spare {
         drop(dropped);
     }
 
+    /// Returns how many buffers are kept.
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        lock(&self.buffers).len()
+    }
+
     /// Gives their memory back.
     pub(super) fn clear(&self) {
         let dropped = std::mem::take(&mut *lock(&self.buffers));
