@@ -1,7 +1,7 @@
 //! Targets that hold something already, put there to be kept or to do harm.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, symlink};
 
 use crate::common::{Place, file, folder, link, names, problems, set_mode};
 use kopia_repository::Entry;

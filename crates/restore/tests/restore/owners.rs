@@ -1,7 +1,7 @@
 //! Other owners than those that were backed up. Only root can give files away, so without it little is shown.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use kopia_repository::Entry;

@@ -1,7 +1,7 @@
 //! Undos that lack a right: what they are refused stays to be put back by one that has it.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, chown};
 
 use kopia_repository::Entry;
 use kopia_restore::{KeptFolder, Options, Undone};

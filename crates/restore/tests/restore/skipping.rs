@@ -1,7 +1,7 @@
 //! Attributes that are left as they are.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 
 use kopia_restore::Options;

@@ -56,7 +56,7 @@ impl Observer for Watch<'_> {
 
     fn entry(&self) {
         let unfinished = names(self.target).into_iter().find(|name| name.starts_with(".kopia-rs-restore-"));
-        let unfinished = unfinished.map(|name| mode(&self.target.join(name)) & 0o777);
+        let unfinished = unfinished.map(|name| mode(self.target.join(name)) & 0o777);
         self.seen.lock().unwrap().push((mode(self.target), unfinished.unwrap_or(0o700)));
     }
 }
@@ -79,12 +79,12 @@ fn a_new_target_is_closed_to_others_until_it_has_its_final_mode() {
         let seen = watch.seen.into_inner().unwrap();
         assert!(!seen.is_empty() && seen.iter().all(|modes| *modes == (0o700, 0o700)), "{name}: {seen:?}");
         assert_eq!(mode(&target), expected, "{name}");
-        assert_eq!(mode(&place.path("on/the/way")), usual(&place));
+        assert_eq!(mode(place.path("on/the/way")), usual(&place));
         assert!(!watch.resumed.into_inner());
     }
     // A single file's folder is one that anybody could have made.
     kopia_restore::restore(&root.at("a").unwrap(), place.path("new/sub/"), &Options::default()).unwrap();
-    assert_eq!([mode(&place.path("new")), mode(&place.path("new/sub"))], [usual(&place); 2]);
+    assert_eq!([mode(place.path("new")), mode(place.path("new/sub"))], [usual(&place); 2]);
     assert_eq!(names(&place.path("new/sub")), ["a"]);
 }
 

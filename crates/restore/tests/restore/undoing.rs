@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::os::unix::fs::{MetadataExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -96,12 +96,12 @@ fn fill(target: &Path) {
     fs::write(at("other-mode"), "text").unwrap();
     fs::write(at("large-other-mode"), [7; 20_000]).unwrap();
     for name in ["other-mode", "large-other-mode"] {
-        set_mode(&at(name), 0o600);
+        set_mode(at(name), 0o600);
         set_time(&at(name), 1_000_000_001);
     }
-    set_mode(&at("dir"), 0o711);
-    set_mode(&at("extra/closed"), 0o500);
-    set_mode(&at("extra"), 0o555);
+    set_mode(at("dir"), 0o711);
+    set_mode(at("extra/closed"), 0o500);
+    set_mode(at("extra"), 0o555);
     for (number, name) in ["dir/kept-apart", "dir", "file-was-dir", "extra", "changed", ""].iter().enumerate()
     {
         set_time(&at(name), 1_000_000_000 + number as u64);
@@ -247,7 +247,7 @@ fn what_others_could_write_into_is_not_what_an_undo_gives_back() {
     let names = if is_root { &["given", "shared"][..] } else { &["shared"] };
     for name in ["given", "shared"] {
         fs::write(target.join(name), [7; 4]).unwrap();
-        set_mode(&target.join(name), if name == "given" { 0o4755 } else { 0o644 });
+        set_mode(target.join(name), if name == "given" { 0o4755 } else { 0o644 });
     }
     let (before, inode) = (see(&target), |name: &&str| fs::metadata(target.join(name)).unwrap().ino());
     let inodes: Vec<_> = names.iter().map(inode).collect();
@@ -537,7 +537,7 @@ fn what_cannot_be_used_is_named_unless_it_keeps_nothing() {
     // Anybody may make one where anybody may write.
     for label in ["empty", "begun"] {
         fs::create_dir(named(label)).unwrap();
-        set_mode(&named(label), 0o777);
+        set_mode(named(label), 0o777);
     }
     assert!(all_kept(&target).1.is_empty(), "{:?}", all_kept(&target).1);
     fs::write(named("begun").join("journal"), "kopia-rs-undo").unwrap();
@@ -838,9 +838,9 @@ fn a_closed_folder_is_closed_again_after_a_file_in_it_got_its_attributes_back() 
     let (root, target) = (root(&place), place.path("target"));
     fs::create_dir_all(target.join("dir")).unwrap();
     fs::write(target.join("dir/changed"), "text").unwrap();
-    set_mode(&target.join("dir/changed"), 0o600);
+    set_mode(target.join("dir/changed"), 0o600);
     for name in ["dir", ""] {
-        set_mode(&target.join(name), 0o500);
+        set_mode(target.join(name), 0o500);
     }
     let before = see(&target);
     let outcome = kopia_restore::restore(&root, &target, &options(false)).unwrap();
@@ -857,7 +857,7 @@ fn a_folder_that_was_opened_up_to_be_moved_is_closed_again() {
     let (root, target) = (root(&place), place.path("target"));
     for (name, mode) in [("extra", 0o550), ("unreadable", 0o050)] {
         fs::create_dir_all(target.join(name)).unwrap();
-        set_mode(&target.join(name), mode);
+        set_mode(target.join(name), mode);
     }
     set_time(&target, 1_000_000_000);
     let before = see(&target);
@@ -867,7 +867,7 @@ fn a_folder_that_was_opened_up_to_be_moved_is_closed_again() {
     for kept in fs::read_dir(folder.path().join("kept")).unwrap().map(|entry| entry.unwrap()) {
         let name = kept.file_name().into_string().unwrap();
         let name = name.split_once('-').unwrap().1;
-        set_mode(&kept.path(), if name == "extra" { 0o750 } else { 0o700 });
+        set_mode(kept.path(), if name == "extra" { 0o750 } else { 0o700 });
         fs::rename(kept.path(), target.join(name)).unwrap();
         moved += 1;
     }
@@ -893,7 +893,7 @@ fn fill_open(target: &Path) {
     symlink("old", at("link-was-other")).unwrap();
     fs::write(at("other-mode"), "text").unwrap();
     for (name, mode) in [("other-mode", 0o600), ("dir", 0o711), ("", 0o755)] {
-        set_mode(&at(name), mode);
+        set_mode(at(name), mode);
     }
     if rustix::process::geteuid().is_root() {
         chown(at("dir"), Some(4242), None).unwrap();
