@@ -167,7 +167,7 @@ impl ColdBlobs {
     /// Looks at the first blobs.
     fn look_at(&mut self, store: &dyn BlobStore, count: usize) -> Result<()> {
         let Some(cold) = store.cold() else {
-            self.blobs.clear();
+            self.blobs.drain(..count);
             return Ok(());
         };
         let ids: Vec<BlobId> =

@@ -120,6 +120,19 @@ fn of_very_many_some_are_looked_at_and_all_in_the_end() {
 }
 
 #[test]
+fn however_many_there_are_all_can_be_read_where_there_is_no_archive_any_more() {
+    let id = |number| BlobId::new(&format!("p{number:032x}")).unwrap();
+    let blobs: MemoryStore = (0..3 * LOOKED_AT + 1).map(|number| (id(number), b"x".to_vec())).collect();
+    let store = ArchivingStore::new(blobs.clone());
+    store.archive("p").unwrap();
+    let listed = store.cold().unwrap().list_cold("p").unwrap();
+    let mut cold = ColdBlobs::of(&store, Step::Files, listed).unwrap();
+    assert_eq!(cold.blobs().len(), 3 * LOOKED_AT + 1);
+    cold.look(&blobs).unwrap();
+    assert!(cold.is_empty());
+}
+
+#[test]
 fn a_store_without_an_archive_is_asked_for_nothing() {
     let (_, counting) = written(3);
     let repository = Repository::open(counting.clone(), &Password::from(PASSWORD)).unwrap();
