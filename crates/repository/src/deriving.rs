@@ -39,11 +39,16 @@ impl Turns {
     /// Waits until so many bytes are left; more than the whole budget are taken once nobody else has any.
     fn take(&self, bytes: usize) -> Turn<'_> {
         let mut taken = lock(&self.taken);
-        while *taken > 0 && taken.saturating_add(bytes) > self.budget {
+        while !self.fits(*taken, bytes) {
             taken = wait(&self.changed, taken);
         }
         *taken = taken.saturating_add(bytes);
         Turn { turns: self, bytes }
+    }
+
+    /// Returns whether so many bytes may be taken beside what others have.
+    fn fits(&self, taken: usize, bytes: usize) -> bool {
+        taken == 0 || taken.saturating_add(bytes) <= self.budget
     }
 }
 
@@ -60,6 +65,15 @@ mod tests {
     use std::thread;
 
     use super::*;
+
+    #[test]
+    fn two_of_kopias_derivations_run_at_once_and_a_third_waits() {
+        let bytes = KeyDerivation::Scrypt65536.memory();
+        assert!(TURNS.fits(0, bytes) && TURNS.fits(bytes, bytes) && !TURNS.fits(2 * bytes, bytes));
+        assert!(!TURNS.fits(2 * bytes, 1) && TURNS.fits(2 * bytes, 0));
+        // One that needs more than there is runs alone.
+        assert!(TURNS.fits(0, usize::MAX) && !TURNS.fits(1, usize::MAX));
+    }
 
     #[test]
     fn no_more_is_taken_than_there_is() {

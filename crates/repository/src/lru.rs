@@ -165,6 +165,14 @@ mod tests {
     }
 
     #[test]
+    fn a_value_may_take_the_whole_budget() {
+        let cache = Lru::new(100 + OVERHEAD);
+        cache.insert(1, 1, 99);
+        cache.insert(2, 2, 100);
+        assert_eq!((held(&cache), cache.get(&2)), (vec![2], Some(2)));
+    }
+
+    #[test]
     fn a_key_is_known_for_a_while_once_it_was_asked_for() {
         let cache: Lru<usize, u8> = Lru::new(1);
         assert!(!cache.was_asked_for(&0));

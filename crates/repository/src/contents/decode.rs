@@ -163,9 +163,7 @@ impl Decoder {
         check_lengths(location)?;
         self.sealing.open(content_iv(id), bytes, &mut self.sealed, &mut self.opened)?;
         let length = location.original_length as usize;
-        if self.sealed.len() > HUGE {
-            self.sealed = Vec::new();
-        }
+        free_if_huge(&mut self.sealed);
         if location.compression != 0 {
             let (compression, stream) = split_header(&self.opened)?;
             if compression.id() != u32::from(location.compression) {
@@ -173,9 +171,7 @@ impl Decoder {
                 return Err(Flaw::Corrupt(format!("index says compression {stated:#06x}, it has {found}")));
             }
             self.decompressor.decompress(compression, stream, length, &mut self.plain)?;
-            if self.opened.len() > HUGE {
-                self.opened = Vec::new();
-            }
+            free_if_huge(&mut self.opened);
         }
         match self.opened_or_plain(stored).len() {
             found if found == length => Ok(()),
@@ -251,6 +247,13 @@ impl Decoder {
         let mut plain = Vec::new();
         self.decompressor.decompress_within(Compression::Gzip, bytes, most, &mut plain)?;
         Ok(plain)
+    }
+}
+
+/// Gives the memory of a huge content back, once the next step has been made from it.
+fn free_if_huge(buffer: &mut Vec<u8>) {
+    if buffer.len() > HUGE {
+        *buffer = Vec::new();
     }
 }
 
@@ -340,6 +343,22 @@ mod tests {
         assert!(decoder.check(&id, b"any").is_ok(), "nobody asks");
         decoder.set_verify_hashes(true);
         assert!(matches!(decoder.check(&id, b"any"), Err(Flaw::Unsupported { .. })));
+    }
+
+    #[test]
+    fn memory_of_huge_contents_is_given_back_and_other_memory_used_again() {
+        for (length, is_kept) in [(HUGE, true), (HUGE + 1, false)] {
+            let mut buffer = vec![0; length];
+            free_if_huge(&mut buffer);
+            assert_eq!(buffer.capacity() >= length, is_kept, "{length}");
+        }
+        let parameters = kopia_storage::server::Parameters::without_secret("BLAKE2B-256-128");
+        let mut decoder = Decoder::new(Arc::new(Sealing::of_server(&parameters).unwrap()));
+        for (length, kept) in [(HUGE, HUGE), (HUGE + 1, 0)] {
+            decoder.give_buffer(Vec::with_capacity(length));
+            assert_eq!(decoder.take_buffer().capacity(), kept, "{length}");
+            assert_eq!(decoder.take_buffer().capacity(), 0, "it is lent once");
+        }
     }
 
     #[test]

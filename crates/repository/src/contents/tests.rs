@@ -1,6 +1,8 @@
 //! The seam, from outside: contents that come from no pack, and random reads that are kept.
 
+use std::num::NonZero;
 use std::sync::Arc;
+use std::time::Duration;
 
 use kopia_codec::key::Password;
 use kopia_format::ContentId;
@@ -9,7 +11,7 @@ use kopia_format::directory::EntryKind;
 use kopia_format::format_blob::RepositoryFormat;
 use kopia_storage::MemoryStore;
 use kopia_storage::server::{Extent, Parameters, ServedManifest};
-use kopia_storage::testing::{CountingStore, MemoryServer};
+use kopia_storage::testing::{CountingStore, DelayedStore, MemoryServer};
 use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
 use serde_json::json;
 
@@ -249,6 +251,93 @@ fn what_is_read_front_to_back_is_kept_once_it_is_read_again() {
     // start is kept from its second read on.
     assert_eq!(reads(1 << 20, &[once, once].concat()), 6);
     assert_eq!(reads(1 << 20, &[once, once, once, once].concat()), 6);
+}
+
+/// A store that is read as the profile says, with eight contents in packs of their own, for two cores.
+fn profiled(profile: ReadProfile) -> (Repository, Arc<DelayedStore<MemoryStore>>, Vec<ContentId>) {
+    let mut writer = RepositoryWriter::new().pack_size(1);
+    let ids = (0..8).map(|number| writer.content(None, &[number; 100])).collect();
+    let blobs = writer.finish().into_iter().map(|(name, bytes)| (name.parse().unwrap(), bytes));
+    let store = DelayedStore::new(blobs.collect::<MemoryStore>(), Duration::ZERO).profiled(profile);
+    let store = Arc::new(store);
+    let resources = Resources::default().threads(NonZero::new(2).unwrap());
+    let options = OpenOptions { resources, ..OpenOptions::default() };
+    let repository = Repository::open_with(store.clone(), &Password::from(PASSWORD), &options).unwrap();
+    (repository, store, ids)
+}
+
+#[test]
+fn contents_are_far_where_each_read_takes_long() {
+    for (profile, is_far) in [
+        (ReadProfile::MEMORY, false),
+        (ReadProfile::LOCAL, false),
+        (ReadProfile::SPINNING, true),
+        (ReadProfile::NETWORK, true),
+    ] {
+        assert_eq!(profiled(profile).0.contents().is_far(), is_far, "{profile:?}");
+    }
+    assert!(served(|_, _| {}).0.contents().is_far());
+}
+
+#[test]
+fn where_contents_are_near_each_core_reads_for_itself() {
+    let (repository, store, ids) = profiled(ReadProfile::LOCAL);
+    store.take();
+    store.gather("p", 2);
+    repository.contents().read_many(&ids, |_, plain| assert_eq!(plain.unwrap().len(), 100));
+    assert_eq!(store.take().most_in_flight, 2);
+}
+
+#[test]
+fn what_was_read_into_is_given_back_to_be_read_into_again() {
+    let (repository, _, ids) = profiled(ReadProfile::LOCAL);
+    let contents = repository.contents();
+    let mut wanted = [Wanted { content: ids[0], location: contents.locate(&ids[0]).unwrap(), tag: () }];
+    let steps = contents.schedule(&mut wanted, 0);
+    let buffer = Vec::<u8>::with_capacity(1000);
+    let place = buffer.as_ptr();
+    let given_back = contents.fetch(&steps[0], buffer).into_buffer();
+    assert_eq!(given_back.as_ptr(), place);
+}
+
+/// An index blob of version 1, which says of one content that it takes so many bytes of a pack.
+fn index_of(content: &ContentId, packed_length: u32) -> Vec<u8> {
+    let (key, pack) = ([&[content.prefix_byte()][..], content.hash()].concat(), b"p0123");
+    let name_at = 8 + key.len() as u32 + 20;
+    let mut index = vec![1, key.len() as u8, 0, 20, 0, 0, 0, 1];
+    index.extend(key);
+    // The time, the version of the format, and the length of the pack's name.
+    index.extend([0, 0, 0x69, 0, 0, 0, 1, pack.len() as u8]);
+    index.extend(name_at.to_be_bytes());
+    index.extend(32_u32.to_be_bytes());
+    index.extend(packed_length.to_be_bytes());
+    index.extend(pack);
+    index
+}
+
+#[test]
+fn a_content_with_more_bytes_than_any_can_have_is_corrupt_before_it_is_read() {
+    let id: ContentId = format!("{:032x}", 1).parse().unwrap();
+    // Sealed it takes 28 bytes more.
+    let most = MAX_LENGTH as u32 + 28;
+    for (packed_length, is_sound) in [(most, true), (most + 1, false), (u32::MAX, false)] {
+        let writer = RepositoryWriter::new();
+        let index = writer.seal_index(&index_of(&id, packed_length));
+        let blobs = writer.finish().into_iter().chain([index]);
+        let store: MemoryStore = blobs.map(|(name, bytes)| (name.parse().unwrap(), bytes)).collect();
+        let repository = Repository::open(store, &Password::from(PASSWORD)).unwrap();
+        let contents = repository.contents();
+        for located in [contents.locate(&id), contents.assume(&id, None)] {
+            match located {
+                Ok(location) => {
+                    assert!(is_sound, "{packed_length}");
+                    assert_eq!(location.stored_length(), u64::from(packed_length));
+                }
+                Err(Error::CorruptContent { content, .. }) => assert!(!is_sound && content == id),
+                Err(error) => panic!("{packed_length}: {error}"),
+            }
+        }
+    }
 }
 
 /// Some kilobytes that unfold to huge contents, and the ids of these.
