@@ -134,6 +134,15 @@ fn directories_share_where_patterns_go_on() {
 }
 
 #[test]
+fn which_pattern_took_a_directory_makes_no_difference_in_it() {
+    let (chosen, root) = begin(&including(&["/a", "/a/b/c", "/d"]));
+    let [a, d] = ["a", "d"].map(|name| chosen.take(&root, name, true).unwrap());
+    // So a directory that lies in both is the same to walks that visit it once.
+    assert_eq!(a.state(), d.state());
+    assert_eq!(a.state(), (true, None));
+}
+
+#[test]
 fn what_is_no_pattern_is_refused() {
     for (pattern, why) in [
         ("", "empty"),

@@ -200,6 +200,32 @@ fn lengths_that_cannot_be_do_not_overflow_what_is_held() {
 }
 
 #[test]
+fn what_is_forgotten_is_not_read() {
+    let (_, listed) = store(4, 10);
+    let mut queue = Queue::new(budget(1000), false);
+    queue.guess(listed.clone());
+    queue.forget(&[listed[0].clone(), listed[2].clone()]);
+    let read: Vec<_> = std::iter::from_fn(|| queue.next().pop()).collect();
+    assert_eq!(read, [listed[1].clone(), listed[3].clone()]);
+}
+
+#[test]
+fn a_blob_is_being_read_until_it_arrives_or_nobody_waits_any_more() {
+    let (_, listed) = store(3, 10);
+    let mut queue = Queue::new(budget(1000), false);
+    queue.guess(listed.clone());
+    let being_read =
+        |queue: &Queue| -> Vec<bool> { listed.iter().map(|blob| queue.is_reading(&blob.id)).collect() };
+    assert_eq!(being_read(&queue), [false; 3]);
+    assert_eq!((queue.next().len(), queue.next().len()), (1, 1));
+    assert_eq!(being_read(&queue), [true, true, false]);
+    queue.arrive(vec![Blob { listed: listed[0].clone(), bytes: Ok(vec![0; 10]) }]);
+    assert_eq!(being_read(&queue), [false, true, false]);
+    queue.close();
+    assert_eq!(being_read(&queue), [false; 3]);
+}
+
+#[test]
 fn what_is_extracted_is_not_taken() {
     let (store, listed) = store(10, 10);
     let feed = Feed::new(&store, budget(55));
