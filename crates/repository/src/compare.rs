@@ -29,10 +29,10 @@
 mod all;
 mod changes;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 
-use kopia_format::directory::{EntryKind, Refused, Summary};
+use kopia_format::directory::{EntryKind, Refusal, Refused, Summary};
 
 use crate::tree::{Order, Problem, Visitor, Walk, Walked};
 use crate::{Defect, Entry, Error, Result, Trail};
@@ -108,6 +108,8 @@ struct Pair {
     old: Option<Entry>,
     /// Its entries that the newer one was not seen to have.
     left: HashMap<Box<str>, Entry>,
+    /// Names that it has, and whose entries one of the two refuses.
+    refused: HashSet<Box<str>>,
     /// Whether not all of them are known.
     is_damaged: bool,
 }
@@ -115,6 +117,11 @@ struct Pair {
 impl Pair {
     fn with(old: Entry) -> Self {
         Self { old: Some(old), ..Self::default() }
+    }
+
+    /// Returns whether the older directory has, or may have, an entry that is not left.
+    fn may_have(&self, name: &str) -> bool {
+        self.is_damaged || self.refused.contains(name)
     }
 }
 
@@ -169,7 +176,8 @@ impl<V: FnMut(Event) -> ControlFlow<()>> Visitor for Run<V> {
         let read = old.for_each(|entry| {
             bytes += match &entry {
                 Ok(entry) => entry.memory() + entry.name().len() + 64,
-                Err(bad) => size_of_val(bad) + bad.name.len(),
+                // Its name is kept for as long as the others are, too.
+                Err(bad) => size_of_val(bad) + 2 * bad.name.len() + 64,
             };
             if bytes > limit {
                 return ControlFlow::Break(());
@@ -182,6 +190,10 @@ impl<V: FnMut(Event) -> ControlFlow<()>> Visitor for Run<V> {
         });
         directory.attached.left = left;
         for bad in refused {
+            // Of several entries of one name the first is compared.
+            if bad.why != Refusal::Doubled {
+                directory.attached.refused.insert((&*bad.name).into());
+            }
             self.refused(directory, bad)?;
         }
         let defect = match read {
@@ -206,8 +218,7 @@ impl<V: FnMut(Event) -> ControlFlow<()>> Visitor for Run<V> {
                 }
                 ControlFlow::Continue(())
             }
-            // The older one may have it, too.
-            None if parent.attached.is_damaged => ControlFlow::Continue(()),
+            None if parent.attached.may_have(entry.name()) => ControlFlow::Continue(()),
             None => self.added(parent.path_of(entry.name()), &entry),
         }
     }
@@ -232,7 +243,7 @@ impl<V: FnMut(Event) -> ControlFlow<()>> Visitor for Run<V> {
                 (is_directory || self.recursive)
                     .then(|| Pair { old: is_directory.then_some(old), ..Pair::default() })
             }
-            None if parent.attached.is_damaged => None,
+            None if parent.attached.may_have(entry.name()) => None,
             None => {
                 self.added(path.clone(), entry)?;
                 self.recursive.then(Pair::default)
@@ -247,6 +258,13 @@ impl<V: FnMut(Event) -> ControlFlow<()>> Visitor for Run<V> {
 
     fn problem(&mut self, parent: &mut Walked<Pair>, problem: Problem) -> ControlFlow<()> {
         let Some(refused) = problem.refused() else { return ControlFlow::Continue(()) };
+        let pair = &mut parent.attached;
+        // The newer one has it as well, so it is not removed.
+        if refused.why != Refusal::Doubled
+            && let Some((name, _)) = pair.left.remove_entry(&*refused.name)
+        {
+            pair.refused.insert(name);
+        }
         self.refused(parent, refused)
     }
 

@@ -309,3 +309,22 @@ fn what_cannot_be_read_is_neither_added_nor_removed() {
     ];
     assert_eq!(differences(&old, &new, true), all);
 }
+
+#[test]
+fn what_one_of_both_refuses_is_neither_added_nor_removed() {
+    let repository = repository(|writer| {
+        let [x, y, quoted] = ["x", "y", "\""].map(|name| file(writer, name, name));
+        let refused = |name: &str| entry(name, "?", LOST, 0);
+        let (full, empty) = (directory(writer, "twice", from_ref(&x)), directory(writer, "twice", &[]));
+        let folder = directory(writer, "folder", from_ref(&x));
+        let old = [full.clone(), refused("folder"), quoted.clone(), x.clone(), refused("y")];
+        // With a name that JSON escapes, folders come behind all that is refused.
+        let new = [empty, full, folder, quoted, refused("x"), x, y];
+        vec![directory(writer, "data", &old), directory(writer, "data", &new)]
+    });
+    let [old, new] = both(&repository);
+    // Of those with one name the first is compared.
+    let expected = ["!folder", "!twice", "!x", "!y", "-twice/x"];
+    assert_eq!(differences(&old, &new, false), expected);
+    assert_eq!(differences(&old, &new, true), expected);
+}

@@ -1,7 +1,7 @@
 //! What a comparison keeps in memory.
 
 use kopia_testkit::writer::RepositoryWriter;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::testing::open;
@@ -13,8 +13,13 @@ fn roots() -> Vec<Entry> {
     let file = |number: usize, object: &str| json!({"name": format!("{number:03}"), "type": "f", "mode": "0644", "obj": object});
     let old: Vec<_> = (0..100).map(|number| file(number, &one)).collect();
     let new: Vec<_> = (0..110).filter(|number| number % 10 > 0).map(|number| file(number, &other)).collect();
-    for entries in [old, new] {
-        let root = writer.directory(&entries);
+    written(writer, [&old, &new])
+}
+
+/// Writes two snapshots of folders with these entries, and returns their roots.
+fn written(mut writer: RepositoryWriter, both: [&[Value]; 2]) -> Vec<Entry> {
+    for entries in both {
+        let root = writer.directory(entries);
         writer.snapshot("app@host:/data", json!({"name": "data", "type": "d", "obj": root}));
     }
     open(writer).snapshots().unwrap().iter().map(|snapshot| snapshot.root().unwrap()).collect()
@@ -45,4 +50,19 @@ fn a_folder_that_takes_too_much_memory_is_compared_in_part_and_named() {
     let why = format!("\"\": the folder has entries that take more than {limit} bytes of memory");
     // Of the others nobody knows whether they are new.
     assert_eq!(compared(limit, &roots), ([18, 0, 2], vec![why]));
+}
+
+#[test]
+fn entries_that_are_refused_take_memory_as_well() {
+    let mut writer = RepositoryWriter::new();
+    let file = |name: &str, kind: &str, object: &str| json!({"name": name, "type": kind, "obj": object});
+    let object = writer.file(b"one");
+    let roots = written(writer, [&[file("bad", "?", &object)], &[file("new", "f", &object)]]);
+    let each = size_of::<Refused>() + 2 * 3 + 64;
+    let (counts, problems) = compared(each, &roots);
+    assert_eq!((counts, problems.len()), ([0, 1, 0], 1));
+    assert!(problems[0].starts_with("\"bad\": "), "{problems:?}");
+    let limit = each - 1;
+    let why = format!("\"\": the folder has entries that take more than {limit} bytes of memory");
+    assert_eq!(compared(limit, &roots), ([0, 0, 0], vec![why]));
 }
