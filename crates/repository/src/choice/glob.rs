@@ -155,7 +155,8 @@ impl Class {
             Self::Lower => c.is_ascii_lowercase(),
             Self::Print => c.is_ascii_graphic() || c == ' ',
             Self::Punct => c.is_ascii_punctuation(),
-            Self::Space => c.is_ascii_whitespace() || c == '\x0b',
+            // As git has it: neither the vertical tab nor the form feed, which C takes for space as well.
+            Self::Space => matches!(c, ' ' | '\t' | '\n' | '\r'),
             Self::Upper => c.is_ascii_uppercase(),
             Self::Xdigit => c.is_ascii_hexdigit(),
         }

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
+use super::glob::Glob;
 use super::scope::Inner;
 use super::*;
 
@@ -140,6 +141,32 @@ fn which_pattern_took_a_directory_makes_no_difference_in_it() {
     // So a directory that lies in both is the same to walks that visit it once.
     assert_eq!(a.state(), d.state());
     assert_eq!(a.state(), (true, None));
+}
+
+#[test]
+fn classes_have_the_characters_that_git_says_they_have() {
+    // Each range by its first and its last character.
+    for (class, ranges) in [
+        ("alnum", "09AZaz"),
+        ("alpha", "AZaz"),
+        ("blank", "\t\t  "),
+        ("cntrl", "\0\x1f\x7f\x7f"),
+        ("digit", "09"),
+        ("graph", "!~"),
+        ("lower", "az"),
+        ("print", " ~"),
+        ("punct", "!/:@[`{~"),
+        ("space", "\t\n\r\r  "),
+        ("upper", "AZ"),
+        ("xdigit", "09AFaf"),
+    ] {
+        let glob = Glob::new(&format!("[[:{class}:]]"), false).unwrap();
+        for c in (0..=u8::MAX).map(char::from) {
+            let ends: Vec<char> = ranges.chars().collect();
+            let expected = ends.chunks(2).any(|ends| (ends[0]..=ends[1]).contains(&c));
+            assert_eq!(glob.matches(&c.to_string(), false), expected, "{class} {c:?}");
+        }
+    }
 }
 
 #[test]
