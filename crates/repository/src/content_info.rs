@@ -89,30 +89,39 @@ impl Repository {
         Ok(())
     }
 
-    /// Reads all index blobs that count.
+    /// Reads all index blobs that count: those of a new list if one has vanished.
     fn read_indexes(&self) -> Result<Vec<Index<Vec<u8>>>> {
         for _ in 1..ATTEMPTS {
-            match self.try_indexes() {
-                Err(Error::Storage(error)) if error.is_not_found() && self.refresh()? => {}
+            match self.try_indexes(false) {
+                Err(error) if is_not_found(&error) => {
+                    if !self.refresh()? {
+                        break;
+                    }
+                }
                 read => return read,
             }
         }
-        self.try_indexes()
+        self.try_indexes(true)
     }
 
-    fn try_indexes(&self) -> Result<Vec<Index<Vec<u8>>>> {
+    /// Reads the index blobs of the last list. A degraded repository leaves out what it cannot read; one that has
+    /// vanished only if it is `lost`, as others may have taken its place.
+    fn try_indexes(&self, lost: bool) -> Result<Vec<Index<Vec<u8>>>> {
         let mut opener = Opener::new(self.sealing());
         let mut read = |id: &BlobId| {
             let plain = opener.open(id, self.store().read(id)?)?;
             Index::parse(plain.to_vec()).map_err(|error| Error::blob(id, error))
         };
         let blobs = self.index_blobs()?;
+        let degraded = self.options().degraded;
+        let is_left_out = |error: &Error| degraded && (lost || !is_not_found(error));
         let indexes = blobs.iter().map(|blob| read(&blob.id));
-        match self.options().degraded {
-            true => Ok(indexes.filter_map(Result::ok).collect()),
-            false => indexes.collect(),
-        }
+        indexes.filter(|index| !index.as_ref().is_err_and(is_left_out)).collect()
     }
+}
+
+fn is_not_found(error: &Error) -> bool {
+    matches!(error, Error::Storage(error) if error.is_not_found())
 }
 
 fn pack<'i>(index: &'i Index<Vec<u8>>, entry: &Entry<'_>) -> Option<&'i BlobId> {

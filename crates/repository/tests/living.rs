@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test whose own steps fail has failed")]
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -9,8 +10,8 @@ use kopia_codec::key::Password;
 use kopia_format::{BlobId, ContentId};
 use kopia_repository::contents::Located;
 use kopia_repository::verify::{self, Coverage};
-use kopia_repository::{ContentLocation, Error, OpenOptions, Repository};
-use kopia_storage::testing::{ChangingStore, CountingStore};
+use kopia_repository::{ContentInfo, ContentLocation, Error, OpenOptions, Repository};
+use kopia_storage::testing::{ChangingStore, CountingStore, FaultyStore};
 use kopia_storage::{BlobBytes, BlobInfo, BlobStore, MemoryStore, ReadProfile};
 use kopia_testkit::writer::{Change, LiveRepository, PASSWORD, RepositoryWriter};
 use serde_json::json;
@@ -77,6 +78,17 @@ fn assert_whole(repository: &Repository) {
         }
     }
     assert_eq!(number, FILES);
+}
+
+/// Returns the ids of all contents that index blobs list.
+fn listed(repository: &Repository) -> Vec<ContentId> {
+    let mut ids = Vec::new();
+    let add = |info: ContentInfo| {
+        ids.push(info.id);
+        ControlFlow::Continue(())
+    };
+    repository.content_infos(add).unwrap();
+    ids
 }
 
 /// Proves that everything can be read, and that nothing else is said.
@@ -280,6 +292,42 @@ fn a_list_without_any_index_blob_is_made_again() {
     // The format blob is read, and three kinds of index blobs are listed; then the index is there.
     let store = ChangingStore::new(memory).before_call(5, move || back.insert(id, bytes));
     assert!(open(store).status().unwrap().contents > 1);
+}
+
+#[test]
+fn contents_are_listed_from_the_index_blobs_that_took_the_place_of_others() {
+    for options in [OpenOptions::default(), degraded()] {
+        let (memory, mut living) = written();
+        let repository = Repository::open_with(memory.clone(), &Password::from(PASSWORD), &options).unwrap();
+        let before = listed(&repository);
+        assert_eq!(before.len(), FILES + 4, "the files, three folders, and the manifests");
+        apply(&memory, living.compact());
+        assert_eq!(listed(&repository), before);
+    }
+}
+
+#[test]
+fn index_blobs_that_cannot_be_read_list_nothing_if_degraded_and_are_errors_if_not() {
+    let (memory, _) = written();
+    let index = memory.list("x").unwrap().remove(0).id;
+    let mut damaged = memory.read(&index).unwrap();
+    damaged[20] ^= 1;
+    let strict = Arc::new(CountingStore::new(memory.clone()));
+    let repository = open(strict.clone());
+    memory.insert(index.clone(), damaged);
+    strict.take();
+    assert!(repository.content_infos(|_| ControlFlow::Continue(())).is_err());
+    let calls = strict.take();
+    assert_eq!((calls.whole.len(), calls.lists.len()), (1, 0), "another list is no help");
+    let open = |store: Arc<dyn BlobStore>| {
+        Repository::open_with(store, &Password::from(PASSWORD), &degraded()).unwrap()
+    };
+    assert!(listed(&open(Arc::new(memory.clone()))).is_empty());
+    let lost = Arc::new(CountingStore::new(FaultyStore::new(memory).missing([index])));
+    let repository = open(lost.clone());
+    lost.take();
+    assert!(listed(&repository).is_empty());
+    assert_eq!(lost.take().whole.len(), 2, "it is looked for once more");
 }
 
 #[test]
