@@ -12,7 +12,7 @@ use kopia_storage::testing::{CountingStore, FaultyStore};
 use kopia_storage::{BlobStore, FilesystemStore, MemoryStore, OverlayStore};
 use kopia_testkit::damage::{RepositoryCopy, copy_repository};
 use kopia_testkit::golden::{self, Case};
-use kopia_testkit::writer::RepositoryWriter;
+use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
 
 /// The repositories that were made where the password cannot be changed.
 const WITH_REPLICAS: [&str; 11] = [
@@ -202,4 +202,25 @@ fn packs_that_cannot_be_read_are_counted_by_the_search() {
     let replicas = search(&FaultyStore::new(store).missing(lost));
     assert_eq!((replicas.read, replicas.packs, replicas.unreadable), (11, 11, 2));
     assert!(!replicas.found.is_empty());
+}
+
+#[test]
+fn a_format_blob_that_does_not_open_is_made_up_for_by_its_copy() {
+    let directory = tempfile::tempdir().unwrap();
+    RepositoryWriter::new().finish_in(directory.path()).unwrap();
+    let place = directory.path().join("kopia.repository.f");
+    let genuine = std::fs::read(&place).unwrap();
+    let field = br#""encryptedBlockFormat":""#;
+    let at = genuine.windows(field.len()).position(|window| window == field).unwrap() + field.len();
+    let mut damaged = genuine.clone();
+    damaged[at] = if damaged[at] == b'A' { b'B' } else { b'A' };
+    std::fs::write(&place, &damaged).unwrap();
+    let store = || FilesystemStore::open(directory.path()).unwrap();
+    let open = |password: &str| Repository::open(store(), &Password::from(password)).map(drop);
+    assert!(matches!(open(PASSWORD), Err(Error::WrongPassword { .. })));
+    // As a copy of a bucket has it.
+    std::fs::write(directory.path().join("kopia.repository"), &genuine).unwrap();
+    assert_eq!(FormatBlob::read(&store()).unwrap().bytes(), damaged, "it can be parsed");
+    open(PASSWORD).unwrap();
+    assert!(matches!(open("wrong"), Err(Error::WrongPassword { .. })));
 }

@@ -147,6 +147,32 @@ fn packs_that_cannot_say_what_they_hold_may_hide_anything() {
 }
 
 #[test]
+fn packs_that_vanish_before_they_are_asked_are_none_and_those_that_cannot_be_read_are_told() {
+    let (store, ..) = written();
+    let password = Password::from(PASSWORD);
+    let [pack, metadata] = ["p", "q"].map(|prefix| ids(&store, prefix).remove(0));
+    let vanished = FaultyStore::new(store.clone()).missing([pack, metadata]);
+    let degraded = Repository::open_degraded(vanished, &password).unwrap();
+    assert!(degraded.losses().is_empty(), "{:?}", degraded.losses());
+    let whole = Arc::new(FaultyStore::new(store.clone()));
+    open(whole.clone());
+    // Of a degraded opening, what comes now are the reads of packs.
+    let bad = || FaultyStore::new(store.clone()).after(whole.reads()).fail_every(1);
+    let degraded = Repository::open_degraded(bad(), &password).unwrap();
+    let packs = ids(&store, "p").len() + ids(&store, "q").len();
+    let words: Vec<_> = degraded.losses().iter().map(Unreadable::word).collect();
+    assert_eq!(words, vec!["pack"; packs]);
+    // The same of a pack that no index names.
+    let id: BlobId = "q0123456789abcdef0123456789abcdef-s99".parse().unwrap();
+    store.insert(id.clone(), *b"nobody asks what it is");
+    let unindexed = |store: FaultyStore<MemoryStore>| open(store).unindexed_packs(Packs::All).unwrap();
+    assert!(unindexed(FaultyStore::new(store.clone()).missing([id.clone()])).is_empty());
+    let found = unindexed(bad());
+    assert_eq!(names(&found), [id]);
+    assert!(found[0].error.as_ref().unwrap().storage_kind().is_some() && found[0].may_hide(Some('m')));
+}
+
+#[test]
 fn packs_that_cannot_be_listed_are_said_and_end_nothing() {
     let (store, ..) = written();
     for prefix in ["p", "q"] {
