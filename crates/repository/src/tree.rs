@@ -69,6 +69,7 @@ use directory::fetch;
 pub use entry::{Directory, Entry};
 pub use folding::FoldName;
 pub(crate) use listing::Listing;
+pub(crate) use names::remember;
 pub use path::CurrentPath;
 pub(crate) use problem::may_be_directory;
 pub use problem::{Clash, Problem};

@@ -6,6 +6,7 @@ use std::hash::{BuildHasher, Hash, RandomState};
 use kopia_format::directory::EntryKind;
 
 use crate::Entry;
+use crate::tree::remember;
 
 /// The most directories and entries that are remembered, each in some 16 bytes.
 const MAX_REMEMBERED: usize = 6 << 20;
@@ -56,7 +57,6 @@ impl Seen {
         if !self.remembers {
             return true;
         }
-        let hash = self.hasher.hash_one(key);
-        if self.known.len() < MAX_REMEMBERED { self.known.insert(hash) } else { !self.known.contains(&hash) }
+        remember(&mut self.known, MAX_REMEMBERED, self.hasher.hash_one(key))
     }
 }

@@ -93,14 +93,10 @@ pub(super) fn fetch<'s>(
     let objects = directories.iter().filter_map(|source| plain(source));
     let contents: Vec<ContentId> = objects.map(|object| object.content()).collect();
     let slots: Vec<OnceLock<Vec<u8>>> = contents.iter().map(|_| OnceLock::new()).collect();
-    let kept = AtomicU64::new(0);
+    let kept = Kept::default();
     repository.contents().read_many(&contents, |number, bytes| {
         // Of what comes from a server it is not known before how long it is.
-        let fits = |bytes: &&[u8]| {
-            let length = bytes.len() as u64;
-            kept.fetch_add(length, Ordering::Relaxed) + length <= MAX_KEPT_BYTES || number == 0
-        };
-        if let Some(bytes) = bytes.ok().filter(fits) {
+        if let Some(bytes) = bytes.ok().filter(|bytes| kept.has_room(number, bytes.len() as u64)) {
             slots[number].get_or_init(|| bytes.to_vec());
         }
     });
@@ -110,6 +106,18 @@ pub(super) fn fetch<'s>(
         Fetched { repository: repository.clone(), source: source.clone(), json: read.map(Ok) }
     };
     directories.into_iter().map(fetched).collect()
+}
+
+/// How many bytes there are of directories that were read at once.
+#[derive(Default)]
+struct Kept(AtomicU64);
+
+impl Kept {
+    /// Adds the directory of a number, and returns whether it is kept: the first is in any case, as its turn comes
+    /// next.
+    fn has_room(&self, number: usize, length: u64) -> bool {
+        self.0.fetch_add(length, Ordering::Relaxed) + length <= MAX_KEPT_BYTES || number == 0
+    }
 }
 
 /// Returns whether an object is one content, as it is.
@@ -214,5 +222,21 @@ impl io::Read for FromStart<'_> {
         let count = self.reader.read_at(buffer, self.offset)?;
         self.offset += count as u64;
         Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_directories_that_are_read_at_once_the_first_is_kept_and_of_others_what_there_is_room_for() {
+        let kept = Kept::default();
+        assert!(kept.has_room(2, MAX_KEPT_BYTES - 1) && kept.has_room(1, 1));
+        assert!(!kept.has_room(3, 1));
+        assert!(kept.has_room(0, 1));
+        let kept = Kept::default();
+        assert!(kept.has_room(0, MAX_KEPT_BYTES + 1));
+        assert!(!kept.has_room(1, 1));
     }
 }

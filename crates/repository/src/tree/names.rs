@@ -68,12 +68,7 @@ impl SeenNames {
 
     /// Remembers a name and returns whether it was new.
     fn remember(&mut self, name: &str) -> bool {
-        let hash = self.hasher.hash_one(name);
-        if self.remembered.len() < MAX_REMEMBERED {
-            self.remembered.insert(hash)
-        } else {
-            !self.remembered.contains(&hash)
-        }
+        remember(&mut self.remembered, MAX_REMEMBERED, self.hasher.hash_one(name))
     }
 
     /// Remembers the names of so many entries that were read before.
@@ -91,6 +86,12 @@ impl SeenNames {
             ControlFlow::Continue(())
         });
     }
+}
+
+/// Adds a hash to those that are remembered, as long as they are fewer than `most`, and returns whether it was not
+/// among them.
+pub(crate) fn remember(known: &mut HashSet<u64>, most: usize, hash: u64) -> bool {
+    if known.len() < most { known.insert(hash) } else { !known.contains(&hash) }
 }
 
 #[cfg(test)]
@@ -129,6 +130,14 @@ mod tests {
         assert_eq!(new_ones(&["b/", "b/", "b", "b", "c", "c", "c"]), (vec!["b/", "c"], 0));
         // Every name is new beside a first one that is empty.
         assert_eq!(new_ones(&["", "a"]), (vec!["", "a"], 0));
+    }
+
+    #[test]
+    fn what_there_is_no_room_for_is_new_each_time_and_what_is_remembered_stays_known() {
+        let mut known = HashSet::new();
+        let new = [1, 2, 3, 1, 3, 2].map(|hash| remember(&mut known, 2, hash));
+        assert_eq!(new, [true, true, true, false, true, false]);
+        assert_eq!(known, HashSet::from([1, 2]));
     }
 
     #[test]
