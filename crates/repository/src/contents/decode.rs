@@ -362,6 +362,13 @@ mod tests {
     }
 
     #[test]
+    fn a_flaw_reads_as_what_is_wrong_with_a_content() {
+        assert_eq!(other_hash().to_string(), "its hash is not its id");
+        let unknown = Flaw::Unsupported { what: "compression", found: "0x7fff".into() };
+        assert_eq!(unknown.to_string(), "unsupported compression: 0x7fff");
+    }
+
+    #[test]
     fn lengths_that_no_content_has_are_refused() {
         let check = |packed_length, original_length| {
             check_lengths(&ContentLocation {

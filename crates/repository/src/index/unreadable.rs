@@ -143,3 +143,30 @@ impl UnreadableLog {
         UnreadableParts { of_indexes: all.iter().filter(|part| !part.is_of_packs()).count(), all }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn a_blob_that_vanished_is_lost_once_listing_again_does_not_help_and_a_damaged_one_at_once() {
+        let blob: BlobId = "xn0_1".parse().unwrap();
+        let vanished = || kopia_storage::Error::NotFound { blob: blob.clone(), place: String::new() };
+        let damaged = || kopia_storage::Error::Read {
+            blob: blob.clone(),
+            place: String::new(),
+            offset: 0,
+            source: io::Error::other("a bad sector"),
+        };
+        let taken = |is_lost, error: kopia_storage::Error| {
+            let log = UnreadableLog::new(is_lost);
+            let taken = log.take(error.into(), |error| Unreadable::IndexBlob(blob.clone(), error));
+            (taken.is_ok(), log.into_sorted().of_indexes)
+        };
+        assert_eq!(taken(false, vanished()), (false, 0));
+        assert_eq!(taken(true, vanished()), (true, 1));
+        assert_eq!(taken(false, damaged()), (true, 1));
+    }
+}

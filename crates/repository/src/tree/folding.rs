@@ -267,7 +267,51 @@ fn add(first: Read, second: Read) -> Read {
 
 #[cfg(test)]
 mod tests {
+    use kopia_format::{Timestamp, directory};
+    use kopia_testkit::writer::RepositoryWriter;
+
     use super::*;
+    use crate::testing::open;
+
+    #[test]
+    fn a_directory_that_there_is_no_room_for_is_refused_with_its_object_if_it_has_one() {
+        let repository = open(RepositoryWriter::new());
+        let object: ObjectId = "kaa".parse().unwrap();
+        let own = directory::Entry {
+            name: "a".into(),
+            kind: EntryKind::Directory,
+            mode: 0o755,
+            size: 0,
+            modified: Timestamp::default(),
+            uid: 0,
+            gid: 0,
+            object,
+            summary: None,
+        };
+        let implied = Entry::implied(&repository, object, "b", &own);
+        let entries = [Entry::new(&repository, own), implied];
+        let fold: FoldName<'_> = &|name| name.to_lowercase().into();
+        let bytes = size_of::<Merged>() + 1;
+        for (room, expected) in [
+            (2 * bytes, vec![]),
+            (2 * bytes - 1, vec![("b".to_owned(), None)]),
+            (bytes - 1, vec![("a".to_owned(), Some(object)), ("b".to_owned(), None)]),
+        ] {
+            let mut folded = Folded { directory_names: MAX_WAITING_NAMES - room, ..Folded::default() };
+            let mut refused = Vec::new();
+            for entry in entries.clone() {
+                let seen = Seen::Entry(entry, Scope::default(), Vec::new());
+                let added = folded.add(fold, seen, None, &mut |seen| {
+                    let Seen::Problem(Problem::Refused(one)) = seen else { panic!("it is no problem") };
+                    assert_eq!(one.why, Refusal::LongDirectories { limit: MAX_WAITING_NAMES });
+                    refused.push((one.name, one.object));
+                    ControlFlow::Continue(())
+                });
+                assert!(added.is_continue());
+            }
+            assert_eq!((refused, folded.directories.len()), (expected.clone(), 2 - expected.len()), "{room}");
+        }
+    }
 
     #[test]
     fn names_are_found_by_what_they_are_folded_to_and_stand_once() {

@@ -340,13 +340,16 @@ mod tests {
         repository.snapshots().unwrap().iter().next().unwrap().root().unwrap()
     }
 
+    /// A path, why it is lost, and its object.
+    type Lost = (String, &'static str, Option<ObjectId>);
+
     /// Returns what a search loses whose walk lets no more directories wait.
-    fn lost(repository: &Repository, root: &Entry, most: usize) -> Vec<(String, &'static str)> {
+    fn lost(repository: &Repository, root: &Entry, most: usize) -> Vec<Lost> {
         let (subjects, mut lost) = ([Subject::new(None, root)], Vec::new());
         let walk = Walk::new(repository).max_waiting(most);
         let (damaged, suspects) = (Damaged::default(), HashSet::new());
         let untold = list(repository, &subjects, walk, &damaged, &suspects, &mut |entry| {
-            lost.push((entry.path, entry.reason.word()));
+            lost.push((entry.path, entry.reason.word(), entry.object));
         });
         assert_eq!(untold, 0);
         lost
@@ -373,7 +376,19 @@ mod tests {
         // As a restore loses it.
         assert!(lost(&repository, &root, 3).is_empty());
         let word = Defect::TooManyWaiting { limit: 2 }.word();
-        assert_eq!(lost(&repository, &root, 2), [("ccc".to_owned(), word)]);
+        let object = root.at("ccc").unwrap().object();
+        assert_eq!(lost(&repository, &root, 2), [("ccc".to_owned(), word, Some(object))]);
+    }
+
+    #[test]
+    fn a_directory_that_only_a_name_implies_is_lost_without_an_object() {
+        let repository = repository(|writer| {
+            let (empty, object) = (writer.directory(&[]), writer.file(b"hello"));
+            let file = json!({"name": "c/x", "type": "f", "size": 5, "obj": object});
+            writer.directory(&[directory("a", &empty), directory("b", &empty), file])
+        });
+        let word = Defect::TooManyWaiting { limit: 2 }.word();
+        assert_eq!(lost(&repository, &root_of(&repository), 2), [("c".to_owned(), word, None)]);
     }
 
     #[test]
@@ -393,6 +408,7 @@ mod tests {
         // `b` and `c` wait.
         assert!(lost(&repository, &root, 4).is_empty());
         let word = Defect::TooManyWaiting { limit: 3 }.word();
-        assert_eq!(lost(&repository, &root, 3), [("a/y".to_owned(), word)]);
+        let object = root.at("a/y").unwrap().object();
+        assert_eq!(lost(&repository, &root, 3), [("a/y".to_owned(), word, Some(object))]);
     }
 }
