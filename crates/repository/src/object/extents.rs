@@ -238,17 +238,18 @@ impl Repository {
     /// # Errors
     /// As for [`Self::read_extent`]; [`Error::CorruptObject`] if it has more than 256 MiB.
     pub fn read_object(&self, object: ObjectId) -> Result<Vec<u8>> {
-        read_whole(Extents::new(self, object).assuming(0), object)
+        read_whole(Extents::new(self, object).assuming(0), object, MAX_LENGTH)
     }
 }
 
-fn read_whole(pieces: Extents, object: ObjectId) -> Result<Vec<u8>> {
+/// Reads an object of no more than `most` bytes.
+fn read_whole(pieces: Extents, object: ObjectId, most: usize) -> Result<Vec<u8>> {
     let repository = pieces.repository.clone();
     let mut bytes = Vec::new();
     for extent in pieces {
         let extent = repository.read_extent(&extent?)?;
-        if bytes.len() + extent.len() > MAX_LENGTH {
-            return Err(Error::object(object, format!("it has more than {MAX_LENGTH} bytes")));
+        if bytes.len() + extent.len() > most {
+            return Err(Error::object(object, format!("it has more than {most} bytes")));
         }
         if bytes.is_empty() { bytes = extent } else { bytes.extend(extent) }
     }
@@ -284,6 +285,20 @@ mod tests {
             let error = walk(most).unwrap_err().to_string();
             assert!(error.contains("list of pieces"), "{error}");
         }
+    }
+
+    /// A few kilobytes of lists name contents again and again, more than fit into memory.
+    #[test]
+    fn an_object_is_read_whole_up_to_a_limit() {
+        let mut writer = RepositoryWriter::new();
+        let (hello, kopia) = (writer.file(b"hello"), writer.file(b"kopia"));
+        let object: ObjectId = list(&mut writer, &[(5, &*hello), (5, &*kopia)]).parse().unwrap();
+        let repository = open(writer);
+        let read = |most| read_whole(Extents::new(&repository, object), object, most);
+        assert_eq!(read(10).unwrap(), b"hellokopia");
+        let error = read(9).unwrap_err();
+        assert!(matches!(error, Error::CorruptObject { .. }), "{error:?}");
+        assert!(error.to_string().contains("it has more than 9 bytes"), "{error}");
     }
 
     /// Each level would have its memory to the end, although all but the last piece are gone.
