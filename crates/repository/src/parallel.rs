@@ -123,4 +123,17 @@ mod tests {
     fn there_are_as_many_threads_as_asked_for() {
         assert_eq!(Cores::start(NonZero::new(3)).unwrap().count(), 3);
     }
+
+    #[test]
+    fn a_single_item_is_worked_on_right_here_and_several_by_the_pool() {
+        let cores = Cores::start(NonZero::new(2)).unwrap();
+        for count in [1, 2, 3] {
+            let worked = AtomicUsize::new(0);
+            cores.for_each(ReadProfile::MEMORY, &vec![(); count], |_| {
+                assert_eq!(cores.is_inside(), count > 1, "{count}");
+                worked.fetch_add(1, Ordering::Relaxed);
+            });
+            assert_eq!(worked.into_inner(), count);
+        }
+    }
 }

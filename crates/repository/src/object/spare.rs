@@ -103,6 +103,18 @@ mod tests {
     }
 
     #[test]
+    fn a_buffer_that_is_a_quarter_larger_is_filled_again() {
+        let spare = Spare::new(2 * SMALLEST);
+        let buffer: Vec<u8> = Vec::with_capacity(SMALLEST / 4 * 5);
+        let place = buffer.as_ptr();
+        spare.keep(buffer);
+        let bytes = vec![1_u8; SMALLEST];
+        let filled = spare.filled(&bytes);
+        assert_eq!((filled.as_ptr(), spare.count()), (place, 0));
+        assert!(filled == bytes);
+    }
+
+    #[test]
     fn it_keeps_no_more_than_it_may_and_the_largest() {
         let spare = Spare::new(3 * SMALLEST);
         spare.keep(Vec::with_capacity(4 * SMALLEST));
