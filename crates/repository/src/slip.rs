@@ -49,9 +49,7 @@ impl<'a> Nearest<'a> {
 
     /// Offers a name; of equally good ones the first is kept.
     pub(crate) fn offer(&mut self, name: &str) {
-        let (long, short) = (name.len().max(self.wanted.len()), name.len().min(self.wanted.len()));
-        // Most names differ too much in length alone, which is quickly seen; a character has up to four bytes.
-        if self.is_short || long > 4 * short.max(1) {
+        if self.is_short {
             return;
         }
         let wrong = if name.to_lowercase() == self.lower { 0 } else { misspelt(name, self.wanted) };
