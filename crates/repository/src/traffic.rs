@@ -124,3 +124,22 @@ impl BlobStore for Metered {
         self.inner.profile()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kopia_storage::MemoryStore;
+    use kopia_storage::testing::conformance;
+
+    use super::*;
+
+    #[test]
+    fn conforms_and_lies_where_its_store_lies() {
+        conformance::check(|blobs| {
+            let store: MemoryStore = blobs.iter().cloned().collect();
+            let location = store.location();
+            let metered = Metered::new(Arc::new(store), Arc::default());
+            assert_eq!(metered.location(), location);
+            metered
+        });
+    }
+}
