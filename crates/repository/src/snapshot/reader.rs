@@ -1,6 +1,6 @@
 //! Reads the lists of manifests, in bounded memory.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -19,7 +19,7 @@ pub(super) const MOST: usize = 1 << 30;
 
 /// How many bytes of lists are in memory at once, apart from what is kept of them: packed, and unpacked. One
 /// list may have more when it is unpacked.
-const AT_ONCE: usize = 64 << 20;
+const AT_ONCE: u64 = 64 << 20;
 
 /// The longest list that is read, in bytes as it is packed: one of some 150,000 snapshots.
 pub(crate) const LONGEST_LIST: u64 = 32 << 20;
@@ -60,12 +60,7 @@ impl<'a> ManifestReader<'a> {
         let mut read = Vec::with_capacity(contents.len());
         while read.len() < contents.len() {
             let rest = &contents[read.len()..];
-            let mut length = 0;
-            let batch = rest.iter().take_while(|content| {
-                length += self.length(content).min(LONGEST_LIST);
-                length <= AT_ONCE as u64
-            });
-            let count = batch.count().max(1);
+            let count = at_once(rest.iter().map(|content| self.length(content).min(LONGEST_LIST)));
             read.extend(self.read_batch(&rest[..count]));
         }
         read
@@ -75,17 +70,12 @@ impl<'a> ManifestReader<'a> {
     fn read_batch(&mut self, contents: &[ContentId]) -> Vec<Result<Vec<Manifest>>> {
         let cores = self.repository.cores();
         let packed = self.read_all_packed(contents);
-        let mut lists = contents.iter().zip(packed).peekable();
+        let mut lists: VecDeque<_> = contents.iter().zip(packed).collect();
         let mut read = Vec::with_capacity(contents.len());
-        while lists.peek().is_some() {
-            let mut length = 0;
-            let mut some = Vec::new();
-            while let Some(list) = lists.next_if(|(_, packed)| {
-                length += packed.as_deref().map_or(0, unpacked_length);
-                some.is_empty() || length <= AT_ONCE
-            }) {
-                some.push(list);
-            }
+        while !lists.is_empty() {
+            let unpacked = |packed: &Result<Vec<u8>>| packed.as_deref().map_or(0, unpacked_length) as u64;
+            let count = at_once(lists.iter().map(|(_, packed)| unpacked(packed)));
+            let some: Vec<_> = lists.drain(..count).collect();
             let parse = |(content, packed): (&ContentId, Result<Vec<u8>>)| self.parse(content, &packed?);
             let parsed = cores.run(|| some.into_par_iter().map(parse).collect::<Vec<_>>());
             // One by one: which list keeps a state does not depend on threads, and none that cannot be read
@@ -191,6 +181,17 @@ impl<'a> ManifestReader<'a> {
         let location = self.repository.contents().locate(content)?;
         Err(self.repository.contents().flawed(content, &location, flaw))
     }
+}
+
+/// Returns how many lists of such lengths are in memory at once: the first, and those after it for which there is
+/// room.
+fn at_once(lengths: impl Iterator<Item = u64>) -> usize {
+    let mut length = 0_u64;
+    let lists = lengths.take_while(|one| {
+        length = length.saturating_add(*one);
+        length <= AT_ONCE
+    });
+    lists.count().max(1)
 }
 
 /// Returns how many bytes a list has when it is unpacked, as gzip's last four bytes say; more are never

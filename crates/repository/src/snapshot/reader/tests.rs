@@ -201,6 +201,51 @@ fn a_list_that_is_cut_off_takes_no_state_from_others() {
 }
 
 #[test]
+fn lists_are_in_memory_together_as_far_as_there_is_room() {
+    let half = AT_ONCE / 2;
+    for (lengths, expected) in [
+        (&[half, half, 1][..], 2),
+        (&[half, half + 1, 1], 1),
+        (&[AT_ONCE + 1, 1], 1),
+        (&[0, 1, 2, 3], 4),
+        (&[1, u64::MAX, 1], 1),
+    ] {
+        assert_eq!(at_once(lengths.iter().copied()), expected, "{lengths:?}");
+    }
+}
+
+#[test]
+fn a_list_may_have_just_as_many_bytes_as_are_said() {
+    let mut writer = RepositoryWriter::new();
+    let ids = [1, 2].map(|number| ContentId::new(Some('m'), &[number; 16]).unwrap());
+    for (id, length) in ids.iter().zip([LONGEST_LIST, LONGEST_LIST + 1]) {
+        writer.forge_gzip(*id, &vec![0; length as usize]);
+    }
+    let repository = open(writer);
+    let read = |id: &ContentId| ManifestReader::new(&repository).read_packed(id);
+    assert_eq!(read(&ids[0]).unwrap().len() as u64, LONGEST_LIST);
+    assert!(read(&ids[1]).unwrap_err().to_string().contains(&too_long(LONGEST_LIST + 1)));
+}
+
+/// The table that keys are in is half full at least.
+#[test]
+fn a_key_is_counted_with_its_id_and_a_free_place() {
+    for length in [1, 32] {
+        let id = "a".repeat(length);
+        let list =
+            format!(r#"{{"entries":[{{"id":"{id}","modified":"2026-01-01T00:00:00Z","deleted":true}}]}}"#);
+        let mut memory = 0;
+        let read = manifest::read(list.as_bytes(), |state| {
+            memory = memory_of_key(&state);
+            Ok(())
+        });
+        read.unwrap();
+        let least = 2 * size_of::<Key>() + length;
+        assert!((least..least + 32).contains(&memory), "{length}: {memory}");
+    }
+}
+
+#[test]
 fn what_becomes_no_snapshot_is_counted_as_none() {
     let memory = |rest: &str| {
         let mut memory = 0;
