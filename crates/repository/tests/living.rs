@@ -144,22 +144,51 @@ fn maintenance_at_every_moment_of_a_degraded_opening() {
     });
 }
 
+/// Writes all manifests anew, and removes those that there were.
+fn replace_manifests(living: &mut LiveRepository) -> Change {
+    let compacted = living.compact_manifests(|_| true);
+    let collected = living.collect_garbage();
+    Change {
+        added: [compacted.added, collected.added].concat(),
+        removed: [compacted.removed, collected.removed].concat(),
+    }
+}
+
 #[test]
 fn manifests_that_are_replaced_at_every_moment() {
-    let change = |living: &mut LiveRepository| {
-        let compacted = living.compact_manifests(|_| true);
-        let collected = living.collect_garbage();
-        Change {
-            added: [compacted.added, collected.added].concat(),
-            removed: [compacted.removed, collected.removed].concat(),
-        }
-    };
-    at_every_moment(&[change], |store| {
+    at_every_moment(&[replace_manifests], |store| {
         let repository = open(store);
         assert_whole(&repository);
         let report = repository.verify(&verify::Options::default(), &()).unwrap();
         assert!(report.is_sound(), "{report:?}");
     });
+}
+
+#[test]
+fn a_list_whose_manifests_were_replaced_is_made_anew() {
+    for options in [OpenOptions::default(), degraded()] {
+        let (memory, mut living) = written();
+        let password = Password::from(PASSWORD);
+        let repository = Repository::open_with(memory.clone(), &password, &options).unwrap();
+        apply(&memory, replace_manifests(&mut living));
+        let snapshots = repository.snapshots().unwrap();
+        assert_eq!((snapshots.iter().count(), snapshots.lost().len()), (1, 0), "{options:?}");
+    }
+}
+
+#[test]
+fn a_list_that_is_damaged_is_read_once_where_nothing_was_replaced() {
+    let (memory, _) = written();
+    let store = Arc::new(CountingStore::new(memory.clone()));
+    let repository = open(store.clone());
+    store.take();
+    assert_eq!(repository.snapshots().unwrap().iter().count(), 1);
+    let reads = store.take().ranges.len();
+    for pack in memory.list("q").unwrap() {
+        memory.insert(pack.id, vec![0; pack.length as usize]);
+    }
+    assert!(repository.snapshots().is_err());
+    assert_eq!(store.take().ranges.len(), reads);
 }
 
 /// A content as a restore plans it.
