@@ -6,7 +6,7 @@ use kopia_codec::key::Password;
 use kopia_repository::select::{Filter, Pick, Query, Selection, Tag};
 use kopia_repository::{Error, OpenOptions, Repository, Result};
 use kopia_storage::MemoryStore;
-use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
+use kopia_testkit::writer::{PASSWORD, RepositoryWriter, gzip};
 use serde_json::json;
 
 /// Adds a snapshot with one file, named as its source is, and returns its id.
@@ -168,6 +168,48 @@ fn a_filter_admits_what_has_all_of_it() {
         assert_eq!(filter.admits(snapshot), expected, "{filter:?}");
         assert_eq!(snapshots.admitted(&filter).iter().count(), usize::from(expected), "{filter:?}");
     }
+}
+
+#[test]
+fn what_an_id_names_cannot_be_narrowed() {
+    let mut writer = RepositoryWriter::new();
+    let file = writer.file(b"hello");
+    let root = writer.directory(&[]);
+    let snapshot = add(&mut writer, "u@h:/a", "f");
+    let repository = open(writer);
+    for name in [&*snapshot, &file, &root] {
+        let query = Query { name, ..Query::default() };
+        let filter = Filter { hosts: vec!["h".into()], ..Filter::default() };
+        assert!(repository.select(&query).is_ok(), "{name}");
+        for query in [
+            Query { pick: Pick::Oldest, ..query.clone() },
+            Query { filter, ..query.clone() },
+            Query { incomplete: true, ..query.clone() },
+        ] {
+            let error = repository.select(&query).unwrap_err();
+            assert!(matches!(error, Error::NothingToChoose { .. }), "{query:?}: {error}");
+        }
+    }
+}
+
+/// The id of a file may be that of a snapshot as well.
+#[test]
+fn objects_that_can_be_nothing_else_are_found_though_no_snapshot_can_be_listed() {
+    let mut writer = RepositoryWriter::new();
+    let bytes = writer.file(b"hello");
+    let directory = writer.directory(&[]);
+    let list = json!({"stream": "kopia:indirect", "entries": [{"s": 0, "l": 5, "o": bytes}]}).to_string();
+    let list = format!("I{}", writer.object(Some('x'), list.as_bytes()));
+    let headed = [&0x1000_u32.to_be_bytes()[..], &gzip(b"hello")].concat();
+    let compressed = format!("Z{}", writer.file(&headed));
+    writer.content(Some('m'), b"no list of manifests");
+    let repository = open(writer);
+    assert!(repository.snapshots().is_err());
+    for (name, size) in [(&directory, 0), (&list, 5), (&compressed, 5)] {
+        let selection = repository.select(&Query { name, ..Query::default() }).unwrap();
+        assert_eq!((selection.entry.size(), selection.snapshot.is_none()), (size, true), "{name}");
+    }
+    assert!(repository.select(&Query { name: &bytes, ..Query::default() }).is_err());
 }
 
 /// Of the sources that a path lies in, one that has deleted snapshots alone comes after all others.
