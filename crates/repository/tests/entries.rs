@@ -250,6 +250,20 @@ fn a_path_is_found_before_a_directory_breaks_off() {
     assert!(root.at("d/c").unwrap_err().to_string().contains("EOF"), "{:?}", root.at("d/c"));
 }
 
+#[test]
+fn a_path_that_leads_through_a_file_is_told_as_far_as_that() {
+    let root = root(|writer| {
+        let one = writer.file(b"one");
+        let inner = writer.directory(&[entry("file", "f", &one, 3)]);
+        vec![entry("dir", "d", &inner, 0)]
+    });
+    let error = root.at("/dir//file/x/y").unwrap_err();
+    assert!(
+        matches!(&error, Error::WrongKind { path, wanted: "folder" } if path == "/dir/file"),
+        "{error:?}"
+    );
+}
+
 /// A few kilobytes of a repository make a directory of any length: contents may be named again and again.
 #[test]
 fn a_directory_of_more_bytes_than_any_real_one_is_refused_unread() {
