@@ -227,7 +227,49 @@ impl io::Read for FromStart<'_> {
 
 #[cfg(test)]
 mod tests {
+    use kopia_testkit::writer::RepositoryWriter;
+
     use super::*;
+    use crate::testing::open;
+
+    /// Adds a directory of so many bytes, which nobody parses.
+    fn directory(writer: &mut RepositoryWriter, number: u8, length: usize) -> ObjectId {
+        let id = ContentId::new(Some('k'), &[number; 16]).unwrap();
+        writer.forge_gzip(id, &vec![b' '; length]);
+        ObjectId::of_content(id)
+    }
+
+    /// Returns how many bytes of each of some directories are in memory once they were fetched together.
+    fn fetched(writer: RepositoryWriter, objects: &[ObjectId]) -> Vec<u64> {
+        let sources: Vec<DirectorySource> = objects.iter().map(|&object| object.into()).collect();
+        fetch(&open(writer), usize::MAX, sources.iter()).iter().map(Fetched::length).collect()
+    }
+
+    #[test]
+    fn as_many_as_are_short_together_are_fetched_and_each_is_in_memory() {
+        let half = MAX_FETCHED_BYTES as usize / 2;
+        for (lengths, expected) in [
+            (&[10_000, 20_000, 30_000][..], 3),
+            (&[half, half, 1], 2),
+            (&[half, half + 1, 1], 1),
+            (&[2 * half + 1, 1], 1),
+        ] {
+            let mut writer = RepositoryWriter::new();
+            let numbered = (0..).zip(lengths);
+            let objects: Vec<_> =
+                numbered.map(|(number, &length)| directory(&mut writer, number, length)).collect();
+            let expected: Vec<_> = lengths[..expected].iter().map(|&length| length as u64).collect();
+            assert_eq!(fetched(writer, &objects), expected);
+        }
+    }
+
+    #[test]
+    fn lists_and_compressed_objects_are_left_until_they_are_parsed() {
+        let mut writer = RepositoryWriter::new();
+        let (first, last) = (directory(&mut writer, 1, 10), directory(&mut writer, 2, 20));
+        let [list, compressed] = ["I", "Z"].map(|kind| format!("{kind}{first}").parse::<ObjectId>().unwrap());
+        assert_eq!(fetched(writer, &[first, list, compressed, last]), [10, 0, 0, 20]);
+    }
 
     #[test]
     fn of_directories_that_are_read_at_once_the_first_is_kept_and_of_others_what_there_is_room_for() {

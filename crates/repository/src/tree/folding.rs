@@ -327,7 +327,9 @@ mod tests {
         assert_eq!(names.place(fold, "name7").1, Some("Name7"));
         assert_eq!(names.place(fold, "nam").1, None);
         let bytes: usize = (0..1000).map(|number| format!("Name{number}").len()).sum();
-        assert!(names.memory() <= bytes + 1000 * 32, "{}", names.memory());
+        // Each has a hash and a number, and the table is half full at least.
+        let memory = bytes + 1000 * 16..=bytes + 1000 * 32;
+        assert!(memory.contains(&names.memory()), "{} is not in {memory:?}", names.memory());
         // Of two with one hash, the second has the next place.
         let (place, _) = names.place(fold, "other");
         names.insert(place, "not this one");
