@@ -2,13 +2,17 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::ops::ControlFlow::{self, Break, Continue};
+use std::sync::Arc;
 
 use kopia_codec::key::Password;
+use kopia_format::ObjectId;
 use kopia_format::directory::Summary;
 use kopia_repository::tree::{Order, Problem, Visitor, Walk, Walked};
 use kopia_repository::{Defect, Entry, Error, Repository, Trail};
 use kopia_storage::MemoryStore;
+use kopia_storage::testing::CountingStore;
 use kopia_testkit::writer::{ContentId, PASSWORD, RepositoryWriter};
 use serde_json::{Value, json};
 
@@ -148,6 +152,33 @@ fn what_is_read_ahead_is_visited_in_the_same_order() {
 }
 
 #[test]
+fn what_lies_side_by_side_is_read_at_once_where_that_is_asked_for() {
+    let mut writer = RepositoryWriter::new();
+    // Of 3 MiB each, so that two are as many as are read at once; they take some kilobytes.
+    let json = format!(r#"{{"stream":"kopia:directory",{}"entries":[]}}"#, " ".repeat(3 << 20));
+    let large = |number: u8| {
+        let id = ContentId::new(Some('k'), &[number; 16]).unwrap();
+        writer.forge_gzip(id, json.as_bytes());
+        directory(&number.to_string(), &id.to_string())
+    };
+    let entries: Vec<_> = (0..8).map(large).collect();
+    let root = writer.directory(&entries);
+    writer.snapshot("app@host:/data", directory("data", &root));
+    let blobs = writer.finish().into_iter().map(|(name, bytes)| (name.parse().unwrap(), bytes));
+    let store = Arc::new(CountingStore::new(blobs.collect::<MemoryStore>()));
+    let repository = Repository::open(store.clone(), &Password::from(PASSWORD)).unwrap();
+    let root = repository.snapshots().unwrap().iter().next().unwrap().root().unwrap();
+    let reads = |walk: Walk<'_>| {
+        store.take();
+        assert_eq!(entered(&Recorder::default().run(walk, &root)), " 0 1 2 3 4 5 6 7");
+        store.take().ranges.len()
+    };
+    let walk = Walk::new(&repository).order(Order::DepthFirst);
+    // That of the root comes first.
+    assert_eq!((reads(walk), reads(walk.read_ahead())), (1 + 8, 1 + 4));
+}
+
+#[test]
 fn several_roots_are_walked_in_their_order() {
     let root = small();
     let (a, b) = (root.at("a").unwrap(), root.at("b").unwrap());
@@ -204,6 +235,59 @@ fn directories_that_contain_themselves_are_not_entered() {
         assert_eq!(problems, ["again: the folder contains itself", "in/back: the folder contains itself"]);
         assert_eq!(entered, " in");
     }
+}
+
+/// Writes down names, and descends into each object once.
+#[derive(Default)]
+struct Once {
+    names: Vec<String>,
+    seen: HashSet<ObjectId>,
+}
+
+impl Visitor for Once {
+    type Directory = ();
+
+    fn leaf(&mut self, _: &mut Walked<()>, entry: Entry) -> ControlFlow<()> {
+        self.names.push(entry.name().to_owned());
+        Continue(())
+    }
+
+    fn directory(
+        &mut self,
+        _: &mut Walked<()>,
+        entry: &Entry,
+        way: Result<&Trail, Defect>,
+    ) -> ControlFlow<(), Option<()>> {
+        assert!(way.is_ok(), "{}: {way:?}", entry.name());
+        self.names.push(format!("{}: {}", entry.name(), entry.is_implied()));
+        Continue(self.seen.insert(entry.object()).then_some(()))
+    }
+
+    fn problem(&mut self, _: &mut Walked<()>, problem: Problem) -> ControlFlow<()> {
+        panic!("{problem:?}")
+    }
+
+    fn leave(&mut self, _: Walked<()>, read: Result<Option<Summary>, Error>) -> ControlFlow<()> {
+        read.unwrap();
+        Continue(())
+    }
+}
+
+/// Where names lead, and what lies in itself, is up to the visitor then.
+#[test]
+fn as_it_stands_each_entry_is_in_the_directory_that_has_it() {
+    let root = root(|writer| {
+        let id: ContentId = "k0123456789abcdef0123456789abcdef".parse().unwrap();
+        let file = writer.file(b"x");
+        let inner = writer.directory(&[directory("back", &id.to_string()), entry("f", "f", &file)]);
+        let entries = [directory("d", &inner), entry("d/g", "f", &file), entry("e/h", "f", &file)];
+        let json = json!({"stream": "kopia:directory", "entries": entries});
+        writer.forge(id, json.to_string().as_bytes());
+        id.to_string()
+    });
+    let mut once = Once { seen: [root.object()].into(), ..Once::default() };
+    assert!(Walk::new(root.repository()).as_it_stands().run([(&root, ())], &mut once).is_continue());
+    assert_eq!(once.names, ["d: false", "d/g", "e/h", "back: false", "f"]);
 }
 
 #[test]
