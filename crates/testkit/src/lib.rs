@@ -15,6 +15,7 @@
 //! * [`refuse`]: file systems that refuse or ignore system calls;
 //! * [`squash`]: shares on which all new files belong to nobody;
 //! * [`tmpfs`]: a small file system in memory, for disks that fill up;
+//! * [`threads`]: a system that lets few threads be started;
 //! * [`loop_device`]: block devices;
 //! * [`facilities`]: what a system may lack, so that tests are left out;
 //! * [`attempts`]: what is tried again, as a busy machine may do it late;
@@ -58,6 +59,7 @@ pub mod secrets;
 pub mod servers;
 pub mod squash;
 pub mod tcp_proxy;
+pub mod threads;
 pub mod tmpfs;
 pub mod tree;
 pub mod velero;

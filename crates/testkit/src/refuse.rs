@@ -30,6 +30,10 @@ pub enum Call {
     Syncfs,
     /// Gives an entry another name.
     Rename,
+    /// Gives an entry another name under conditions, such as that nothing has it.
+    RenameIf,
+    /// Gives an entry another name, whatever has it.
+    RenameOver,
     /// Removes an entry.
     Unlink,
     /// Opens a file.
@@ -38,6 +42,8 @@ pub enum Call {
     OpenBeneath,
     /// Looks at an entry of a directory without following links.
     Look,
+    /// Looks at an entry by the call that knows its mount as well.
+    Statx,
     /// Lists a directory.
     List,
     /// Opens a file to make it with another mode than 0600.
@@ -76,10 +82,13 @@ fn numbers(call: Call) -> Vec<(c_long, u8)> {
         Call::Close => all.push((libc::SYS_close, 0)),
         Call::Fsync => all.extend([(libc::SYS_fsync, 0), (libc::SYS_fdatasync, 0)]),
         Call::Syncfs => all.push((libc::SYS_syncfs, 0)),
-        Call::Rename => {
-            all.extend([(libc::SYS_renameat2, 0)]);
+        Call::Rename => all.extend([Call::RenameIf, Call::RenameOver].into_iter().flat_map(numbers)),
+        Call::RenameIf => all.push((libc::SYS_renameat2, 0)),
+        Call::RenameOver => {
+            #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+            all.push((libc::SYS_renameat, 0));
             #[cfg(target_arch = "x86_64")]
-            all.extend([(libc::SYS_renameat, 0), (libc::SYS_rename, 0)]);
+            all.push((libc::SYS_rename, 0));
         }
         Call::Unlink => {
             all.push((libc::SYS_unlinkat, 0));
@@ -89,6 +98,7 @@ fn numbers(call: Call) -> Vec<(c_long, u8)> {
         Call::Open => all.push((libc::SYS_openat, 0)),
         Call::OpenBeneath => all.push((libc::SYS_openat2, 0)),
         Call::Look => all.push((libc::SYS_newfstatat, 3)),
+        Call::Statx => all.push((libc::SYS_statx, 0)),
         Call::List => all.push((libc::SYS_getdents64, 0)),
         Call::CreateWithMode => all.push((libc::SYS_openat, 3)),
         Call::MakeDirectory | Call::MakeSpecialDirectory => {
@@ -159,6 +169,8 @@ mod tests {
     use std::fs::{self, OpenOptions, Permissions};
     use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 
+    use rustix::fs::{CWD, RenameFlags};
+
     use super::*;
 
     #[test]
@@ -200,5 +212,29 @@ mod tests {
             assert_eq!((made("d", 0o1700), made("d", 0o700)), (None, Some(true)));
         })
         .unwrap();
+    }
+
+    #[test]
+    fn calls_that_rename_are_refused_together_or_by_what_they_ask() {
+        let place = tempfile::tempdir().unwrap();
+        let [one, two] = ["one", "two"].map(|name| place.path().join(name));
+        fs::write(&one, b"").unwrap();
+        for (call, by_condition, anyhow) in
+            [(Call::RenameIf, false, true), (Call::RenameOver, true, false), (Call::Rename, false, false)]
+        {
+            let ran = refusing(&[(call, Some(Errno::PERM))], || {
+                let flags = RenameFlags::NOREPLACE;
+                let new = rustix::fs::renameat_with(CWD, &one, CWD, &two, flags);
+                assert_eq!(new, if by_condition { Ok(()) } else { Err(Errno::PERM) }, "{call:?}");
+                let (from, to) = if by_condition { (&two, &one) } else { (&one, &two) };
+                let over = rustix::fs::renameat(CWD, from, CWD, to);
+                assert_eq!(over, if anyhow { Ok(()) } else { Err(Errno::PERM) }, "{call:?}");
+            });
+            if ran.is_none() {
+                return;
+            }
+            // Whatever it is called by now.
+            let _ = fs::rename(&two, &one);
+        }
     }
 }
