@@ -271,4 +271,28 @@ mod tests {
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, after, "of {before:o}");
         }
     }
+
+    #[test]
+    fn only_a_file_with_no_other_name_is_opened_up_to_be_written() {
+        let place = tempfile::tempdir().unwrap();
+        let parent = fs::File::open(place.path()).unwrap();
+        let at = |name: &str| place.path().join(name);
+        for name in ["file", "named twice"] {
+            fs::write(at(name), "").unwrap();
+        }
+        fs::hard_link(at("named twice"), at("other name")).unwrap();
+        fs::create_dir(at("directory")).unwrap();
+        std::os::unix::fs::symlink("file", at("link")).unwrap();
+        for name in ["file", "named twice", "directory"] {
+            fs::set_permissions(at(name), fs::Permissions::from_mode(0o400)).unwrap();
+        }
+        let mode = |name: &str| fs::metadata(at(name)).unwrap().permissions().mode() & 0o7777;
+        for name in ["named twice", "directory", "link"] {
+            let refused = let_write(parent.as_fd(), name.as_bytes()).unwrap_err();
+            assert_eq!(Errno::from_io_error(&refused), Some(Errno::ACCESS), "{name}");
+        }
+        assert_eq!(["file", "named twice", "directory"].map(mode), [0o400; 3]);
+        let_write(parent.as_fd(), b"file").unwrap();
+        assert_eq!(mode("file"), 0o600);
+    }
 }

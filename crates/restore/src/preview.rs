@@ -281,3 +281,6 @@ pub(crate) fn is_there(entry: &Entry, target: &Path, options: &Options) -> Resul
     let Preview { written, directories, problem_count, .. } = dry_run.end();
     Ok(written == 0 && directories == 0 && problem_count == 0)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! What tests of several modules make.
 
+use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use kopia_codec::key::Password;
@@ -8,6 +9,7 @@ use kopia_storage::MemoryStore;
 use kopia_storage::server::{Parameters, ServedManifest};
 use kopia_storage::testing::MemoryServer;
 use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
+use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 use serde_json::{Value, json};
 
 /// Finishes a repository with a snapshot of these entries, and returns their directory.
@@ -54,4 +56,15 @@ pub(crate) fn served(whole: &Repository, root_is_guessed: bool) -> Repository {
         server.insert_manifest(ServedManifest { id, modified, labels, root_is_guessed }, payload);
     }
     Repository::open_server(Arc::new(server), &OpenOptions::default()).unwrap()
+}
+
+/// Runs something in a thread that lacks all capabilities: what modes forbid, they forbid to root as well.
+pub(crate) fn without_capabilities<T: Send>(run: impl FnOnce() -> T + Send) -> T {
+    let work = || {
+        let none = CapabilitySet::empty();
+        let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
+        set_capabilities(None, sets).unwrap();
+        run()
+    };
+    std::thread::scope(|scope| scope.spawn(work).join().unwrap_or_else(|panic| resume_unwind(panic)))
 }

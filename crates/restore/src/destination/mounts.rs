@@ -72,6 +72,8 @@ mod tests {
     use std::path::Path;
     use std::process::Command;
 
+    use kopia_testkit::refuse::{Call, refusing};
+
     use super::*;
 
     #[test]
@@ -94,6 +96,23 @@ mod tests {
             found.stx_mask = mask.bits();
             assert_eq!(told_id(&found), told, "{mask:?}");
         }
+    }
+
+    #[test]
+    fn where_no_system_call_knows_mounts_what_is_of_another_device_is_one() {
+        let place = tempfile::tempdir().unwrap();
+        std::fs::create_dir(place.path().join("plain")).unwrap();
+        let [root, plain] = [Path::new("/"), place.path()].map(|path| std::fs::File::open(path).unwrap());
+        // What rustix finds out by the first of these calls, it takes for true in the whole process.
+        by_statx(root.as_fd(), b"proc");
+        let refused = [Call::Statx, Call::OpenBeneath, Call::Open].map(|call| (call, Some(Errno::PERM)));
+        refusing(&refused, || {
+            for (parent, name, mounted) in [(&root, &b"proc"[..], true), (&plain, b"plain", false)] {
+                let parent = parent.as_fd();
+                let known = [by_statx(parent, name), by_openat2(parent, name), by_proc(parent, name)];
+                assert_eq!((known, is_mounted(parent, name).unwrap()), ([None; 3], mounted));
+            }
+        });
     }
 
     /// Names the directory for the run of the same test in a mount namespace of its own.

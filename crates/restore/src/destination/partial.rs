@@ -70,6 +70,11 @@ fn rename(directory: BorrowedFd<'_>, from: &str, to: &str) -> rustix::io::Result
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::fd::AsFd;
+
+    use kopia_testkit::refuse::{Call, refusing};
+
     use super::*;
 
     #[test]
@@ -80,5 +85,23 @@ mod tests {
             assert!(is_temporary(temporary(path).as_bytes()));
         }
         assert!(!is_temporary(b"a.partial"));
+    }
+
+    #[test]
+    fn a_name_that_is_taken_stays_so_on_old_file_systems_too() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = fs::File::open(place.path()).unwrap();
+        for errno in [Errno::INVAL, Errno::NOSYS, Errno::OPNOTSUPP] {
+            for name in ["file", "taken"] {
+                fs::write(place.path().join(name), name).unwrap();
+            }
+            let rename = |to: &str| rename(directory.as_fd(), "file", to);
+            let ran = refusing(&[(Call::RenameIf, Some(errno))], || [rename("taken"), rename("free")]);
+            let Some(renamed) = ran else { return };
+            assert_eq!(renamed, [Err(Errno::EXIST), Ok(())], "{errno}");
+            let read = |name: &str| fs::read(place.path().join(name)).unwrap();
+            assert_eq!((read("taken"), read("free")), (b"taken".to_vec(), b"file".to_vec()));
+            fs::remove_file(place.path().join("free")).unwrap();
+        }
     }
 }

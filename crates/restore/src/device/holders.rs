@@ -66,3 +66,19 @@ fn number_in(folder: &Path) -> Option<u64> {
 fn text(number: u64) -> String {
     format!("{}:{}", rustix::fs::major(number), rustix::fs::minor(number))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_folder_of_a_partition_has_its_number() {
+        let place = tempfile::tempdir().unwrap();
+        assert_eq!(number_in(place.path()), None);
+        let expected = Some(rustix::fs::makedev(259, 3));
+        for (text, expected) in [("259:3\n", expected), ("259\n", None), ("259:x\n", None), ("", None)] {
+            fs::write(place.path().join("dev"), text).unwrap();
+            assert_eq!(number_in(place.path()), expected, "{text:?}");
+        }
+    }
+}

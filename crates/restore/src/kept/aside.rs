@@ -119,3 +119,51 @@ pub(crate) fn is_empty(parent: BorrowedFd<'_>, name: &[u8]) -> io::Result<bool> 
     }
     Ok(true)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::testing::without_capabilities;
+
+    #[test]
+    fn a_directory_that_is_opened_up_and_cannot_be_moved_gets_its_mode_back() {
+        let place = tempfile::tempdir().unwrap();
+        let at = |name: &str| place.path().join(name);
+        for name in ["from/closed", "to"] {
+            fs::create_dir_all(at(name)).unwrap();
+        }
+        let set = |name: &str, mode| fs::set_permissions(at(name), Permissions::from_mode(mode)).unwrap();
+        let mode = |name: &str| fs::metadata(at(name)).unwrap().permissions().mode() & 0o7777;
+        let [from, to] = ["from", "to"].map(|name| File::open(at(name)).unwrap());
+        let moves =
+            || without_capabilities(|| move_entry(from.as_fd(), b"closed", to.as_fd(), b"moved here"));
+        // Nothing may be taken out of the one that it lies in, either.
+        set("from/closed", 0o555);
+        set("from", 0o555);
+        assert_eq!(moves().unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+        assert_eq!(mode("from/closed"), 0o555);
+        set("from", 0o755);
+        moves().unwrap();
+        assert_eq!(mode("to/moved here"), 0o755);
+    }
+
+    #[test]
+    fn what_has_the_path_of_something_that_lies_aside_gets_a_number() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = File::open(place.path()).unwrap();
+        let mut aside = Aside::new(folder.as_fd());
+        let mut put = |path: &[u8]| aside.put(folder.as_fd(), b"file", path);
+        for text in ["first", "second"] {
+            fs::write(place.path().join("file"), text).unwrap();
+            put(b"deep/file").unwrap();
+        }
+        // Nothing else is tried again.
+        assert_eq!(put(b"deep/gone").unwrap_err().kind(), io::ErrorKind::NotFound);
+        let read = |name: &str| fs::read_to_string(place.path().join(ASIDE).join("deep").join(name)).unwrap();
+        assert_eq!(["file", "file.1"].map(read), ["first", "second"]);
+        assert_eq!((aside.count, &aside.paths[..]), (2, &["deep/file", "deep/file"].map(String::from)[..]));
+    }
+}
