@@ -1,6 +1,7 @@
 //! A restore to a device, with ordinary files in the place of devices.
 
 use std::fs::{self, File};
+use std::num::NonZeroUsize;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -10,6 +11,7 @@ use kopia_codec::key::Password;
 use kopia_repository::{Entry, Repository};
 use kopia_storage::FilesystemStore;
 use kopia_testkit::damage;
+use kopia_testkit::threads::{at_most, is_alone};
 use kopia_testkit::writer::{PASSWORD, RepositoryWriter, gzip};
 use serde_json::json;
 
@@ -155,6 +157,22 @@ fn one_that_is_stopped_is_left_as_it_is() {
         assert!(matches!(result, Err(Error::Stopped { .. })), "{result:?}");
         assert!(fs::read(lab.path("disk")).unwrap() == before);
     }
+}
+
+#[test]
+fn one_thread_that_can_be_started_is_enough_and_none_ends_it() {
+    if !is_alone("device::tests::one_thread_that_can_be_started_is_enough_and_none_ends_it") {
+        return;
+    }
+    let lab = Lab::new();
+    let (device, entry) = (lab.device(&vec![0xee; lab.bytes.len()]), lab.entry());
+    let options = Options { parallel: NonZeroUsize::new(3), ..Options::default() };
+    let how = DeviceOptions::default();
+    let restore = |count| at_most(count, || restore_to_device(&entry, &device, &options, how, &()));
+    let Some(with_one) = restore(1) else { return };
+    assert!(with_one.unwrap().is_complete() && fs::read(lab.path("disk")).unwrap() == lab.bytes);
+    let with_none = restore(0).unwrap();
+    assert!(matches!(with_none, Err(Error::Threads { .. })), "{with_none:?}");
 }
 
 /// Makes a list of pieces that have a compression header of their own each.

@@ -131,3 +131,47 @@ fn note_change(kept: &Keeping, before: &Stat, now: Option<Stat>) {
         kept.note_change();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::num::NonZeroUsize;
+    use std::os::unix::fs::PermissionsExt;
+
+    use kopia_testkit::writer::RepositoryWriter;
+    use serde_json::json;
+
+    use crate::Options;
+    use crate::testing::root_of;
+
+    #[test]
+    fn a_path_that_is_too_long_for_the_journal_costs_its_own_attributes_alone() {
+        let place = tempfile::tempdir().unwrap();
+        let target = place.path().join("target");
+        // Each of these letters takes six bytes there.
+        let [folder, long] = [120, 60].map(|count| "é".repeat(count));
+        let at = |name: &str| target.join(&folder).join(name);
+        fs::create_dir_all(target.join(&folder)).unwrap();
+        for name in ["short", &*long] {
+            fs::write(at(name), "text").unwrap();
+            fs::set_permissions(at(name), Permissions::from_mode(0o600)).unwrap();
+        }
+        let mut writer = RepositoryWriter::new();
+        let text = writer.file(b"text");
+        let file = |name: &str| {
+            json!({"name": name, "type": "f", "mode": "0644", "size": 4, "mtime": "2020-01-02T03:04:05Z",
+                "obj": text})
+        };
+        let inner = writer.directory(&[file("short"), file(&long)]);
+        let root = root_of(writer, &[json!({"name": folder, "type": "d", "mode": "0755", "obj": inner})]);
+        // Both are noted together.
+        let parallel = NonZeroUsize::new(1);
+        let options = Options { keep_replaced: true, parallel, root_attributes: false, ..Options::default() };
+        let outcome = crate::restore(&root, &target, &options).unwrap();
+        let [problem] = &outcome.problems[..] else { panic!("{:?}", outcome.problems) };
+        assert_eq!(problem.path, format!("{folder}/{long}"));
+        assert!(problem.to_string().contains("too long for the journal"), "{problem}");
+        let mode = |name: &str| fs::metadata(at(name)).unwrap().permissions().mode() & 0o7777;
+        assert_eq!((outcome.kept, mode("short"), mode(&long)), (2, 0o644, 0o600));
+    }
+}

@@ -1,9 +1,11 @@
 use std::fs;
+use std::num::NonZeroUsize;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Mutex;
 
 use kopia_repository::{Entry, Repository};
+use kopia_testkit::threads::{at_most, is_alone};
 use kopia_testkit::writer::RepositoryWriter;
 use serde_json::json;
 
@@ -14,7 +16,7 @@ use crate::destination::target::Target;
 use crate::execute::Shared;
 use crate::tally::Tally;
 use crate::testing::{opened, served};
-use crate::{Attribute, Observer, Options, preview, restore, restore_observed};
+use crate::{Attribute, Error, Observer, Options, preview, restore, restore_observed};
 
 /// When the root was modified.
 const THEN: i64 = 1_577_934_245;
@@ -165,4 +167,22 @@ fn names_that_the_target_takes_for_something_else_are_refused() {
         let problems = restore_where(reserved, &single, &target.join("e"));
         assert_eq!((problems.len(), target.join("e/a:b").exists()), (usize::from(colon), !colon));
     }
+}
+
+#[test]
+fn one_thread_that_can_be_started_is_enough_and_none_ends_it() {
+    if !is_alone("restore::tests::one_thread_that_can_be_started_is_enough_and_none_ends_it") {
+        return;
+    }
+    let (place, entry) = (tempfile::tempdir().unwrap(), root(&repository(true)));
+    let options = Options { parallel: NonZeroUsize::new(3), ..Options::default() };
+    let restore = |count: u64| {
+        let target = place.path().join(count.to_string());
+        at_most(count, || restore(&entry, target, &options))
+    };
+    let Some(with_one) = restore(1) else { return };
+    let outcome = with_one.unwrap();
+    assert_eq!((outcome.files, outcome.problem_count), (1, 0), "{:?}", outcome.problems);
+    let with_none = restore(0).unwrap();
+    assert!(matches!(with_none, Err(Error::Threads { .. })), "{with_none:?}");
 }
