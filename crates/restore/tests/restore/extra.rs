@@ -6,11 +6,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 
 use kopia_repository::Entry;
-use kopia_restore::{Error, Options, Outcome};
+use kopia_repository::choice::Choice;
+use kopia_restore::{Error, Options, Outcome, Problem};
 use kopia_testkit::refuse::{Call, refusing};
 use rustix::io::Errno;
 
 use crate::common::{Place, file, folder, names, problems, set_mode};
+use crate::resuming::with_capabilities;
 
 /// `d/f` and `f` with "hello".
 fn root(place: &Place) -> Entry {
@@ -177,6 +179,67 @@ fn a_full_folder_in_the_way_goes_only_if_everything_else_is_restored() {
     assert_eq!((&outcome.restores_kept, &preview.restores_kept), (&vec!["d/f".into()], &vec!["d/f".into()]));
     assert!(place.path("target/d/f/.kopia-rs-restore-k01/precious").exists());
     assert!(place.path("target/extra/precious").exists());
+}
+
+#[test]
+fn a_folder_in_the_way_that_is_not_chosen_stays() {
+    let place = Place::new();
+    let root = root(&place);
+    fs::create_dir_all(place.path("target/f/full")).unwrap();
+    // The file of this name is chosen.
+    let mut choice = Choice::default();
+    choice.exclude("f/", false).unwrap();
+    let mut options = Options::default();
+    (options.delete_extra, options.chosen) = (true, Some(choice.among([&root]).unwrap()));
+    let preview = kopia_restore::preview(&root, place.path("target"), &options, |_| ()).unwrap();
+    let outcome = kopia_restore::restore(&root, place.path("target"), &options).unwrap();
+    for problems in [&preview.problems, &outcome.problems] {
+        assert_eq!(told(problems), [("f".to_owned(), "not_empty")]);
+    }
+    assert_eq!((preview.deleted, outcome.deleted, outcome.files), (0, 0, 1));
+    assert!(place.path("target/f/full").is_dir());
+}
+
+/// The path of each problem and its word, sorted.
+fn told(problems: &[Problem]) -> Vec<(String, &'static str)> {
+    let told = problems.iter().map(|problem| (problem.path.clone(), problem.reason.word()));
+    let mut told: Vec<_> = told.collect();
+    told.sort_unstable();
+    told
+}
+
+/// Before it goes, all that lies in it is looked at: something may be mounted there.
+#[test]
+fn a_folder_in_the_way_that_cannot_be_looked_into_stays_and_that_is_foreseen() {
+    let test = "extra::a_folder_in_the_way_that_cannot_be_looked_into_stays_and_that_is_foreseen";
+    if rustix::process::geteuid().is_root() && !with_capabilities("-all", test) {
+        return;
+    }
+    for is_whole in [true, false] {
+        let place = Place::new();
+        let root = place.root("repo", |writer| {
+            let mut entries = vec![file("f", &writer.file(b"hello"), 5)];
+            if !is_whole {
+                entries.push(folder("lost", "k00112233445566778899aabbccddeeff"));
+            }
+            folder("data", &writer.directory(&entries))
+        });
+        let target = place.path("target");
+        fs::create_dir_all(target.join("f/full")).unwrap();
+        let set = |mode| fs::set_permissions(target.join("f"), fs::Permissions::from_mode(mode)).unwrap();
+        set(0o000);
+        let mut options = Options::default();
+        options.delete_extra = true;
+        let preview = kopia_restore::preview(&root, &target, &options, |_| ()).unwrap();
+        let outcome = kopia_restore::restore(&root, &target, &options).unwrap();
+        set(0o700);
+        assert_eq!(told(&preview.problems), told(&outcome.problems));
+        // Where not all is restored, nothing goes that has anything in it.
+        let word = if is_whole { "not_permitted" } else { "not_empty" };
+        assert_eq!(told(&outcome.problems)[0], ("f".to_owned(), word));
+        assert_eq!((preview.written, preview.deleted, outcome.files, outcome.deleted), (0, 0, 0, 0));
+        assert!(target.join("f/full").is_dir());
+    }
 }
 
 #[test]

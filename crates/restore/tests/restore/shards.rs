@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread::{self, ThreadId};
 
 use kopia_codec::key::Password;
 use kopia_format::ObjectId;
@@ -408,6 +409,39 @@ fn a_folder_of_the_target_that_is_closed_to_a_finish_costs_nothing_that_shards_w
     assert_eq!(outcome.problem_count, 0, "{:?}", problems(&outcome));
     assert_eq!(fs::read(d.join("x")).unwrap(), b"x");
     assert_eq!(names(&place.path("target")), ["d"]);
+}
+
+/// Takes a file away as soon as anybody works, when the folder that has it is listed already.
+struct TakingAway {
+    planner: ThreadId,
+    path: PathBuf,
+}
+
+impl kopia_restore::Observer for TakingAway {
+    fn stop(&self) -> bool {
+        if thread::current().id() != self.planner {
+            let _ = fs::remove_file(&self.path);
+        }
+        false
+    }
+}
+
+#[test]
+fn what_shards_wrote_and_is_gone_when_it_is_to_be_finished_is_told_as_not_written() {
+    let place = Place::new();
+    let root = place.root("repo", |writer| {
+        let x = writer.file(b"x");
+        folder("data", &writer.directory(&[file("gone", &x, 1), file("here", &x, 1)]))
+    });
+    part(&place, &root, shard(0, 1)).unwrap();
+    let path = unfinished(&place, &root).join("gone");
+    assert!(path.exists());
+    let observer = TakingAway { planner: thread::current().id(), path };
+    let mut options = Options::default();
+    options.portion = Portion::Finish(1);
+    let outcome = kopia_restore::restore_observed(&root, place.path("target"), &options, &observer).unwrap();
+    assert_eq!(problems(&outcome), ["gone: no shard has written it"]);
+    assert_eq!(names(&place.path("target")), ["here"]);
 }
 
 #[test]

@@ -17,7 +17,7 @@ use kopia_testkit::writer::RepositoryWriter;
 use rustix::io::Errno;
 
 use crate::common::{Place, assert_same, file, folder, link, names, problems, set_mode};
-use crate::resuming::with_capabilities;
+use crate::resuming::{restore_with_worker_refusing, with_capabilities};
 
 /// What a folder has in it: each path, and everything about it that can be put back.
 type Seen = Vec<(PathBuf, u32, i64, i64, Vec<u8>)>;
@@ -227,6 +227,86 @@ fn what_changed_after_the_restore_is_put_aside() {
     let path = folder.path().to_owned();
     folder.forget().unwrap();
     assert!(!path.exists());
+}
+
+#[test]
+fn folders_that_are_gone_are_made_again_for_what_was_in_them_and_for_nothing_else() {
+    let place = Place::new();
+    let root = place.root("repo", |writer| {
+        let text = writer.file(b"text");
+        let inner = writer.directory(&[file("new", &text, 4)]);
+        let entries = ["empty", "gone", "other"].map(|name| folder(name, &inner));
+        folder("data", &writer.directory(&entries))
+    });
+    let target = place.path("target");
+    let at = |name: &str| target.join(name);
+    ["empty", "gone", "other"].iter().for_each(|name| fs::create_dir_all(at(name)).unwrap());
+    ["gone/mine", "other/mine"].iter().for_each(|name| fs::write(at(name), "mine").unwrap());
+    let mut before = see(&target);
+    let folder = kept(&kopia_restore::restore(&root, &target, &options(true)).unwrap());
+    ["empty", "gone", "other"].iter().for_each(|name| fs::remove_dir_all(at(name)).unwrap());
+    fs::write(at("other"), "newer").unwrap();
+    let undone = undo(folder);
+    assert_eq!((undone.restored, undone.aside_paths), (2, vec!["other".into()]));
+    // Somebody has deleted it since, with what the restore had put in it.
+    before.retain(|seen| seen.0 != Path::new("empty"));
+    assert_eq!(see(&target), before);
+}
+
+/// As where the entry that is to get there has become immutable.
+#[test]
+fn what_was_moved_away_is_back_where_nothing_gets_to_its_place() {
+    // A file in the place of a folder with something in it, and a folder in that of a file.
+    for (name, delete_extra) in [("file", true), ("folder", false)] {
+        let place = Place::new();
+        let root = place.root("repo", |writer| {
+            let text = writer.file(b"text");
+            let inner = writer.directory(&[file("inner", &text, 4)]);
+            folder("data", &writer.directory(&[file("file", &text, 4), folder("folder", &inner)]))
+        });
+        let target = place.path("target");
+        if name == "file" {
+            fs::create_dir_all(target.join("file/full")).unwrap();
+        } else {
+            fs::create_dir(&target).unwrap();
+            fs::write(target.join("folder"), "old").unwrap();
+        }
+        let inode = || target.join(name).symlink_metadata().unwrap().ino();
+        let before = inode();
+        let run = || kopia_restore::restore(&root, &target, &options(delete_extra)).unwrap();
+        let Some(outcome) = refusing(&[(Call::RenameOver, Some(Errno::PERM))], run) else { return };
+        let told: Vec<_> = outcome.problems.iter().map(|one| (&*one.path, one.reason.word())).collect();
+        assert_eq!((told, inode()), (vec![(name, "not_permitted")], before));
+        undo(kept(&outcome));
+        assert_eq!((names(&target), inode()), (vec![name.to_owned()], before));
+    }
+}
+
+#[test]
+fn attributes_stay_as_they_are_where_the_journal_cannot_be_forced_to_disk() {
+    let place = Place::new();
+    let root = place.root("repo", |writer| {
+        let text = writer.file(b"text");
+        folder("data", &writer.directory(&[file("file", &text, 4)]))
+    });
+    let (target, path) = (place.path("target"), place.path("target/file"));
+    fs::create_dir(&target).unwrap();
+    fs::write(&path, "text").unwrap();
+    set_mode(&path, 0o600);
+    let found = || {
+        let metadata = fs::metadata(&path).unwrap();
+        (metadata.mode(), metadata.modified().unwrap())
+    };
+    let before = found();
+    let refused = (Call::Fsync, Errno::IO);
+    let Some(ended) = restore_with_worker_refusing(&target, &root, refused, options(false)) else { return };
+    let Err(Error::Target { what, unfinished, .. }) = &ended else { panic!("{ended:?}") };
+    assert_eq!((*what, unfinished.is_some()), ("what is replaced cannot be kept", true));
+    assert_eq!(found(), before);
+    let outcome = kopia_restore::restore(&root, &target, &options(false)).unwrap();
+    assert_ne!(found(), before);
+    undo(kept(&outcome));
+    assert_eq!(found(), before);
 }
 
 /// Who may write in a file after a restore may also set its time back, or hold it open until it is undone.
