@@ -16,8 +16,8 @@ const ALONE: &str = "KOPIA_RS_TEST_FEW_THREADS";
 /// How many limits there were: each is of another user, as a thread that has ended may count a moment longer.
 static LIMITS: AtomicU32 = AtomicU32::new(0);
 
-/// Runs a test of this binary once more, by itself; returns whether it is that run. Only there [`at_most`] may be called,
-/// as the limit is one of the process.
+/// Runs a test of this binary once more, by itself; returns whether it is that run. Only there [`at_most`] may be
+/// called, as the limit is one of the process.
 ///
 /// # Panics
 /// If the test fails.
