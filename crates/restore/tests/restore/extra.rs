@@ -226,7 +226,7 @@ fn a_folder_in_the_way_that_cannot_be_looked_into_stays_and_that_is_foreseen() {
         });
         let target = place.path("target");
         fs::create_dir_all(target.join("f/full")).unwrap();
-        let set = |mode| fs::set_permissions(target.join("f"), fs::Permissions::from_mode(mode)).unwrap();
+        let set = |mode| set_mode(target.join("f"), mode);
         set(0o000);
         let mut options = Options::default();
         options.delete_extra = true;
