@@ -55,7 +55,6 @@ pub(super) fn begin(entry: &Entry, target: &Target, options: &Options) -> Result
             }
             Err(error) => {
                 give_up(target, &begun.staging);
-                target.remove_new();
                 return Err(error);
             }
         },
@@ -63,7 +62,7 @@ pub(super) fn begin(entry: &Entry, target: &Target, options: &Options) -> Result
     Ok(begun)
 }
 
-/// Leaves a target as it was, where nothing was done in it.
+/// Leaves a target as it was, or as missing as it was, where nothing was done in it.
 pub(super) fn give_up(target: &Target, staging: &Staging) {
     if let Ok(defaults) = ProbedDefaults::probe(staging.handle()) {
         target.set_usual_mode(defaults.directory_mode());
@@ -73,4 +72,5 @@ pub(super) fn give_up(target: &Target, staging: &Staging) {
         target.settle_mode();
         target.settle_time();
     }
+    target.remove_new();
 }

@@ -49,7 +49,6 @@ pub(super) fn run(plan: &Plan, target: &Path, observer: &dyn Observer) -> Result
             settle();
             // What was made for it may have lain in the target.
             target.settle_time();
-            target.remove_new();
         })?)
     } else {
         None

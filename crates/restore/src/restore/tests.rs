@@ -185,4 +185,5 @@ fn one_thread_that_can_be_started_is_enough_and_none_ends_it() {
     assert_eq!((outcome.files, outcome.problem_count), (1, 0), "{:?}", outcome.problems);
     let with_none = restore(0).unwrap();
     assert!(matches!(with_none, Err(Error::Threads { .. })), "{with_none:?}");
+    assert!(!place.path().join("0").exists(), "nothing was done in it");
 }
