@@ -201,16 +201,43 @@ mod tests {
         assert_eq!(opened, [c"File".to_owned()]);
     }
 
+    /// Makes two names of one file, as where names are folded; those without a letter of ASCII have no other case.
+    fn make_twins(place: &Path) {
+        for (name, second) in [("one", "ONE"), ("각", "\u{1100}\u{1161}\u{11a8}")] {
+            fs::write(place.join(name), b"").unwrap();
+            fs::hard_link(place.join(name), place.join(second)).unwrap();
+        }
+    }
+
+    /// Names the directory for the run of the same test in a mount namespace of its own.
+    const PLACE: &str = "KOPIA_RS_TEST_FORESEEN";
+
+    #[test]
+    fn a_target_to_be_made_is_foreseen_by_the_names_beside_it() {
+        if let Some(place) = std::env::var_os(PLACE) {
+            let place = Path::new(&place);
+            make_twins(place);
+            let target = place.join("new/target");
+            assert_eq!(Folding::foresee(&target), Folding { case: Case::Simple, form: Form::All });
+            assert_eq!(folded_names(&target), FoldedNames { by_case: true, by_form: true });
+            return;
+        }
+        let place = tempfile::tempdir().unwrap();
+        // Neither its kind nor a flag says anything of names.
+        let script = r#"mount -t ramfs ramfs "$1" || exit 9; shift
+            exec "$@" --exact destination::folding::foresee::tests::a_target_to_be_made_is_foreseen_by_the_names_beside_it"#;
+        let mut command = std::process::Command::new("unshare");
+        command.args(["-m", "sh", "-c", script, "sh"]).arg(place.path());
+        command.arg(std::env::current_exe().unwrap()).env(PLACE, place.path());
+        kopia_testkit::facilities::once_more(&mut command, "no mount namespaces here");
+    }
+
     #[test]
     fn names_that_are_there_say_it_before_the_kind_of_file_system() {
         let place = tempfile::tempdir().unwrap();
         let directory = rustix::fs::open(place.path(), DIRECTORY, Mode::empty()).unwrap();
         let foresee = |kind| Folding::foresee_in(kind, place.path(), &directory);
-        // Two names of one file, as where names are folded; those without a letter of ASCII have no other case.
-        for (name, second) in [("one", "ONE"), ("각", "\u{1100}\u{1161}\u{11a8}")] {
-            fs::write(place.path().join(name), b"").unwrap();
-            fs::hard_link(place.path().join(name), place.path().join(second)).unwrap();
-        }
+        make_twins(place.path());
         let (case, form) = (Case::Simple, Form::Apple);
         assert_eq!(foresee(FileSystem::Apple), Folding { case, form });
         assert_eq!(foresee(FileSystem::Other), Folding { case, form: Form::All });

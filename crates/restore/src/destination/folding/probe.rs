@@ -73,6 +73,26 @@ mod tests {
     }
 
     #[test]
+    fn case_and_form_are_asked_of_the_file_system() {
+        use rustix::fs::inotify::{CreateFlags, Reader, WatchFlags, add_watch, init};
+        let place = tempfile::tempdir().unwrap();
+        let directory = std::fs::File::open(place.path()).unwrap();
+        let Ok(watch) = init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC) else {
+            return kopia_testkit::facilities::left_out("no inotify here");
+        };
+        add_watch(&watch, place.path(), WatchFlags::CREATE).unwrap();
+        assert!(Folding::probe(directory.as_fd()).is_nothing());
+        let mut buffer = [std::mem::MaybeUninit::uninit(); 4096];
+        let (mut events, mut made) = (Reader::new(&watch, &mut buffer), Vec::new());
+        while let Ok(event) = events.next() {
+            made.extend(event.file_name().map(|name| name.to_str().unwrap().to_owned()));
+        }
+        // Where these are not found by another name, no more is asked.
+        let asked: Vec<_> = made.iter().filter_map(|name| name.rsplit('-').next()).collect();
+        assert_eq!(asked, ["case", "é"]);
+    }
+
+    #[test]
     fn what_is_one_is_told_by_examples() {
         // A file system is what it folds names to.
         for case in [Case::None, Case::Ascii, Case::Simple, Case::Full] {
