@@ -417,6 +417,18 @@ mod tests {
     }
 
     #[test]
+    fn what_was_moved_is_known_by_each_mode_that_a_run_may_have_left_it_with() {
+        let is_ours = |mode| may_be_made(0o3550, &stat(mode, 2));
+        // Made, made where no mode can be set later, and with its first one.
+        for mode in [0o700, 0o750, 0o3550] {
+            assert!(is_ours(mode), "{mode:o}");
+        }
+        for mode in [0, 0o550, 0o755, 0o3700, 0o3750, 0o3777] {
+            assert!(!is_ours(mode), "{mode:o}");
+        }
+    }
+
+    #[test]
     fn what_was_not_there_is_the_restores_once_it_was_moved() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("notes");

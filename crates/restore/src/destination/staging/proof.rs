@@ -67,7 +67,7 @@ fn others(handle: BorrowedFd<'_>, name: &str) -> io::Result<Vec<Vec<u8>>> {
 mod tests {
     use std::fs;
     use std::os::fd::AsFd;
-    use std::os::unix::fs::lchown;
+    use std::os::unix::fs::{PermissionsExt, lchown};
 
     use super::*;
 
@@ -86,6 +86,9 @@ mod tests {
         leave(handle, "own").unwrap();
         leave(handle, "own").unwrap();
         assert!(proven() && !is_proven(handle, "other").unwrap());
+        // Its owner adds notes to it.
+        let proof = fs::metadata(place.path().join("own")).unwrap();
+        assert_eq!(proof.permissions().mode() & 0o7700, 0o600);
         remove_others(handle, "own").unwrap();
         assert_eq!(others(handle, "none").unwrap(), [b"own"]);
         fs::write(place.path().join("file"), b"").unwrap();

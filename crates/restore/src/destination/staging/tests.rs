@@ -328,11 +328,16 @@ fn what_was_made_is_looked_at_before_it_is_used() {
 fn where_no_sticky_bit_can_be_had_it_is_done_without() {
     let place = tempfile::tempdir().unwrap();
     let new = Target { new: true.into(), ..target(place.path()) };
-    let made = refusing(&[(Call::MakeSpecialDirectory, Some(Errno::INVAL))], || {
-        Staging::open(&new, "kaa".parse().unwrap(), &Options::default()).map(|staging| staging.name)
-    });
-    let Some(made) = made else { return };
-    assert_eq!(fs::metadata(place.path().join(made.unwrap())).unwrap().permissions().mode() & 0o7777, 0o700);
+    let make = |errno| {
+        refusing(&[(Call::MakeSpecialDirectory, Some(errno))], || {
+            Staging::open(&new, "kaa".parse().unwrap(), &Options::default()).map(|staging| staging.name)
+        })
+    };
+    // What says nothing of the bit ends it.
+    let Some(failed) = make(Errno::IO) else { return };
+    assert!(failed.is_err() && fs::read_dir(place.path()).unwrap().count() == 0, "{failed:?}");
+    let made = place.path().join(make(Errno::INVAL).unwrap().unwrap());
+    assert_eq!(fs::metadata(made).unwrap().permissions().mode() & 0o7777, 0o700);
 }
 
 #[test]
