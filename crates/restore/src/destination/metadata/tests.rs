@@ -161,15 +161,17 @@ fn permissions_stay_where_only_special_bits_are_refused() {
     let unset = refusing(&[(Call::ChmodSpecial, Some(Errno::PERM))], || {
         let mut metadata = metadata(&directory);
         let file = metadata.create(directory.as_fd(), "tool", &wanted(0o4755), OFlags::WRONLY).unwrap();
+        let closed = metadata.create(directory.as_fd(), "closed", &wanted(0o7000), OFlags::WRONLY).unwrap();
         let inner = File::open(place.path().join("directory")).unwrap();
         [
             metadata.finish_file(file.as_fd(), &wanted(0o4755)).unwrap(),
+            metadata.finish_file(closed.as_fd(), &wanted(0o7000)).unwrap(),
             metadata.finish_directory(inner.as_fd(), &wanted(0o1777)).unwrap(),
         ]
     });
     let Some(unset) = unset else { return };
-    assert_eq!(unset, [Unset { special_bits: true, ..Unset::default() }; 2]);
-    for (name, mode) in [("tool", 0o755), ("directory", 0o777)] {
+    assert_eq!(unset, [Unset { special_bits: true, ..Unset::default() }; 3]);
+    for (name, mode) in [("tool", 0o755), ("closed", 0), ("directory", 0o777)] {
         assert_eq!(fs::metadata(place.path().join(name)).unwrap().mode() & 0o7777, mode, "{name}");
     }
 }

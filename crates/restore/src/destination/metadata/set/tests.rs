@@ -59,6 +59,11 @@ impl Place {
         metadata.finish_directory(File::open(path).unwrap().as_fd(), wanted).unwrap()
     }
 
+    /// Lets the owner of an entry do everything with it.
+    fn open_up(&self, name: &str) {
+        fs::set_permissions(self.path().join(name), fs::Permissions::from_mode(0o700)).unwrap();
+    }
+
     /// Returns owner and mode of an entry.
     fn found(&self, name: &str) -> ((u32, u32), u32) {
         let found = fs::symlink_metadata(self.path().join(name)).unwrap();
@@ -120,29 +125,37 @@ fn special_bits_of_one_file_say_nothing_of_the_next() {
 
 #[test]
 fn a_directory_of_the_wrong_owner_has_neither_setuid_nor_setgid() {
-    for answer in [Some(Errno::PERM), None] {
+    let answers = [Some(Errno::PERM), None];
+    for (answer, permissions) in answers.into_iter().flat_map(|answer| [(answer, 0o755), (answer, 0)]) {
         let place = Place::new();
+        let wanted = wanted(OTHER, 0o7000 | permissions);
         let unset = refusing(&[(Call::Chown, answer)], || {
             let mut metadata = place.metadata();
-            ["a", "b"].map(|name| place.directory(&mut metadata, name, &wanted(OTHER, 0o7755)))
+            ["a", "b"].map(|name| place.directory(&mut metadata, name, &wanted))
         });
         let Some(unset) = unset else { return };
         assert_eq!(unset, [Unset { owner: true, special_bits: true, ..RIGHT }; 2], "{answer:?}");
-        assert_eq!([place.found("a").1, place.found("b").1], [0o1755; 2], "{answer:?}");
+        let found = ["a", "b"].map(|name| place.found(name).1);
+        assert_eq!(found, [0o1000 | permissions; 2], "{answer:?}");
+        // So that an ordinary user can remove them.
+        ["a", "b"].iter().for_each(|name| place.open_up(name));
     }
 }
 
 #[test]
 fn special_bits_are_looked_at_although_they_held_before() {
     let place = Place::new();
-    for (kind, set) in [("directory", Place::directory as Set), ("file", Place::file)] {
+    let kinds = [("directory", Place::directory as Set), ("file", Place::file)];
+    for ((kind, set), mode) in kinds.into_iter().flat_map(|kind| [(kind, 0o1755), (kind, 0o7000)]) {
         let mut metadata = place.metadata();
-        let wanted = wanted(place.own, 0o1755);
-        assert_eq!(set(&place, &mut metadata, &format!("first {kind}"), &wanted), RIGHT);
-        let second = format!("second {kind}");
+        let wanted = wanted(place.own, mode);
+        let [first, second] = ["first", "second"].map(|which| format!("{which} {kind} {mode:o}"));
+        assert_eq!(set(&place, &mut metadata, &first, &wanted), RIGHT, "{first}");
+        // So that an ordinary user can remove it.
+        place.open_up(&first);
         let unset = refusing(&[(Call::Chmod, None)], || set(&place, &mut metadata, &second, &wanted));
         let Some(unset) = unset else { return };
-        assert_eq!(unset, Unset { special_bits: true, mode: true, ..RIGHT }, "{kind}");
+        assert_eq!(unset, Unset { special_bits: true, mode: true, ..RIGHT }, "{second}");
     }
 }
 
@@ -200,11 +213,13 @@ fn the_owner_of_a_setuid_file_is_looked_at_although_it_could_be_set_before() {
     let mut metadata = place.metadata();
     assert_eq!(place.file(&mut metadata, "plain", &wanted(OTHER, 0o644)), RIGHT);
     assert_eq!(place.found("plain"), (OTHER, 0o644));
-    let unset =
-        refusing(&[(Call::Chown, None)], || place.file(&mut metadata, "tool", &wanted(OTHER, 0o6755)));
-    let Some(unset) = unset else { return };
-    assert_eq!(unset, Unset { owner: true, special_bits: true, ..RIGHT });
-    assert_eq!(place.found("tool"), (place.own, 0o755));
+    for permissions in [0o755, 0] {
+        let (name, wanted) = (format!("tool {permissions:o}"), wanted(OTHER, 0o6000 | permissions));
+        let unset = refusing(&[(Call::Chown, None)], || place.file(&mut metadata, &name, &wanted));
+        let Some(unset) = unset else { return };
+        assert_eq!(unset, Unset { owner: true, special_bits: true, ..RIGHT }, "{name}");
+        assert_eq!(place.found(&name), (place.own, permissions), "{name}");
+    }
 }
 
 /// `chown` takes it for leave to keep the present owner.
