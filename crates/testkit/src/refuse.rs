@@ -52,6 +52,8 @@ pub enum Call {
     MakeDirectory,
     /// Makes a directory with setuid, setgid or sticky bits.
     MakeSpecialDirectory,
+    /// Writes to a file with flags for this write alone, as for one of which no copy is to stay in memory.
+    WriteWithFlags,
 }
 
 /// The numbers that a kind of calls has, each with the argument that is the mode, or the flags.
@@ -106,6 +108,7 @@ fn numbers(call: Call) -> Vec<(c_long, u8)> {
             #[cfg(target_arch = "x86_64")]
             all.push((libc::SYS_mkdir, 1));
         }
+        Call::WriteWithFlags => all.push((libc::SYS_pwritev2, 0)),
     }
     all
 }

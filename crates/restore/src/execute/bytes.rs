@@ -177,6 +177,14 @@ pub(crate) fn is_zero(bytes: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::MetadataExt;
+    use std::path::Path;
+    use std::process::Command;
+
+    use kopia_testkit::facilities;
+    use kopia_testkit::refuse::{Call, refusing};
+
     use super::*;
 
     /// Lengths of the runs, negative for zeros.
@@ -236,6 +244,91 @@ mod tests {
         // Pieces come in any order.
         writing.write(&file, &[7; 5000], RESERVE).unwrap();
         assert_eq!(length(), RESERVE + 5000);
+    }
+
+    /// Returns how many bytes of a disk a file takes.
+    fn taken(file: &fs::File) -> u64 {
+        file.metadata().unwrap().blocks() * 512
+    }
+
+    /// Returns how many bytes are reserved for a new file.
+    fn reserved(directory: &Path, options: &Options, length: u64) -> u64 {
+        let file = tempfile::tempfile_in(directory).unwrap();
+        Bytes::new(options, 4096).reserve(&file, length);
+        taken(&file)
+    }
+
+    fn is_tmpfs(directory: &Path) -> bool {
+        rustix::fs::statfs(directory).is_ok_and(|stat| stat.f_type as u64 & 0xffff_ffff == 0x0102_1994)
+    }
+
+    /// Names the directory for the run of the same test in a mount namespace of its own.
+    const PLACE: &str = "KOPIA_RS_TEST_RESERVED";
+
+    #[test]
+    fn room_is_reserved_for_large_files_without_holes() {
+        if let Some(place) = std::env::var_os(PLACE) {
+            return reserve_in(Path::new(&place));
+        }
+        let place = tempfile::tempdir().unwrap();
+        if !is_tmpfs(place.path()) {
+            return reserve_in(place.path());
+        }
+        // An overlay leaves room to what lies below, and is no file system in memory itself.
+        for name in ["lower", "upper", "work", "overlay"] {
+            fs::create_dir(place.path().join(name)).unwrap();
+        }
+        let script = r#"cd "$1" && shift || exit 9
+            mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=work overlay || exit 9
+            exec "$@" --exact execute::bytes::tests::room_is_reserved_for_large_files_without_holes"#;
+        let mut command = Command::new("unshare");
+        command.args(["-m", "sh", "-c", script, "sh"]).arg(place.path());
+        command.arg(std::env::current_exe().unwrap()).env(PLACE, place.path().join("overlay"));
+        facilities::once_more(&mut command, "no overlays here");
+    }
+
+    fn reserve_in(place: &Path) {
+        let file = tempfile::tempfile_in(place).unwrap();
+        let can = rustix::fs::fallocate(&file, FallocateFlags::KEEP_SIZE, 0, RESERVE).is_ok();
+        if !can || taken(&file) < RESERVE {
+            return facilities::left_out("no room can be reserved where temporary files are");
+        }
+        let [usual, sparse] = [false, true].map(|sparse| Options { sparse, ..Options::default() });
+        for (options, length, is_reserved) in [
+            (&usual, RESERVE - 1, false),
+            (&usual, RESERVE, true),
+            (&usual, 4 * RESERVE, true),
+            (&usual, 1 << 60, false),
+            (&sparse, 4 * RESERVE, false),
+        ] {
+            let found = reserved(place, options, length);
+            let is_right = if is_reserved { found >= length } else { found == 0 };
+            assert!(is_right, "{found} of {length}, {options:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_reserved_in_memory() {
+        let memory = Path::new("/dev/shm");
+        if !is_tmpfs(memory) {
+            return facilities::left_out("/dev/shm is no file system in memory");
+        }
+        assert_eq!(reserved(memory, &Options::default(), 4 * RESERVE), 0);
+    }
+
+    #[test]
+    fn only_large_writes_leave_no_copy_in_memory_and_none_where_copies_are_to_be_kept() {
+        let file = tempfile::tempfile().unwrap();
+        let write = |page_cache, length| {
+            let writing = Bytes::new(&Options { page_cache, ..Options::default() }, 4096);
+            writing.write(&file, &vec![1; length], 0).is_ok()
+        };
+        let all = [(PageCache::Auto, UNCACHED), (PageCache::Auto, UNCACHED - 1), (PageCache::Keep, UNCACHED)];
+        // What asks for that fails.
+        let written = refusing(&[(Call::WriteWithFlags, Some(Errno::IO))], || {
+            all.map(|(page_cache, length)| write(page_cache, length))
+        });
+        assert!(written.is_none_or(|written| written == [false, true, true]), "{written:?}");
     }
 
     #[test]
