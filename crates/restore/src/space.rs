@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::AsFd;
 
 use kopia_format::directory::Summary;
+use rustix::fs::StatVfs;
 use rustix::io::Errno;
 
 /// Bytes and inodes: what is free, or what something takes.
@@ -16,13 +17,18 @@ pub(crate) struct Space {
 impl Space {
     /// Asks the file system what is free; as much as there can be where it does not say.
     pub(crate) fn free(directory: impl AsFd) -> Self {
-        let Ok(stat) = rustix::fs::fstatvfs(directory) else {
-            return Self { bytes: u64::MAX, inodes: u64::MAX };
-        };
+        match rustix::fs::fstatvfs(directory) {
+            Ok(stat) => Self::free_for(rustix::process::geteuid().is_root(), &stat),
+            Err(_) => Self { bytes: u64::MAX, inodes: u64::MAX },
+        }
+    }
+
+    /// Returns what is free for root, or for others, where a file system says this.
+    fn free_for(root: bool, stat: &StatVfs) -> Self {
         // Root may use the blocks that are reserved for it, but not those that ext4 keeps for itself.
         let kept = (stat.f_blocks / 50).min(4096);
         let for_root = stat.f_bavail.max(stat.f_bfree.saturating_sub(kept));
-        let blocks = if rustix::process::geteuid().is_root() { for_root } else { stat.f_bavail };
+        let blocks = if root { for_root } else { stat.f_bavail };
         // Btrfs and others make inodes as they need them, and state none.
         let inodes = if stat.f_files > 0 { stat.f_ffree } else { u64::MAX };
         Self { bytes: blocks.saturating_mul(stat.f_frsize), inodes }
@@ -108,6 +114,34 @@ mod tests {
         // The first one frees more than it takes.
         assert_eq!(most(&[(10, 500), (300, 0)]), 10);
         assert_eq!(most(&[(u64::MAX, 0), (u64::MAX, 0)]), u64::MAX);
+    }
+
+    #[test]
+    fn root_has_what_is_reserved_for_it_but_for_what_ext4_keeps() {
+        let mut stat = rustix::fs::statvfs("/").unwrap();
+        (stat.f_frsize, stat.f_files, stat.f_ffree) = (512, 10, 3);
+        for (blocks, free, available, for_root) in [
+            // A fiftieth, and 4096 blocks at most.
+            (100_020, 10_000, 5_000, 8_000),
+            (1_000_000, 10_000, 5_000, 5_904),
+            // All that others may use is free for root as well.
+            (1_000_000, 10_000, 10_000, 10_000),
+            (100_000, 1_000, 0, 0),
+        ] {
+            (stat.f_blocks, stat.f_bfree, stat.f_bavail) = (blocks, free, available);
+            let found = [true, false].map(|root| Space::free_for(root, &stat));
+            let expected = [for_root, available].map(|blocks| Space { bytes: blocks * 512, inodes: 3 });
+            assert_eq!(found, expected, "{blocks} blocks, {free} free");
+        }
+    }
+
+    #[test]
+    fn a_file_system_that_states_no_inodes_has_enough() {
+        let mut stat = rustix::fs::statvfs("/").unwrap();
+        for (files, free, expected) in [(0, 0, u64::MAX), (10, 0, 0), (10, 3, 3)] {
+            (stat.f_files, stat.f_ffree) = (files, free);
+            assert_eq!(Space::free_for(false, &stat).inodes, expected, "{free} of {files}");
+        }
     }
 
     #[test]
