@@ -144,6 +144,40 @@ mod tests {
     }
 
     #[test]
+    fn it_looks_after_so_many_writes_however_long_each_took() {
+        let mut gauge = Gauge::new();
+        for _ in 0..2 {
+            for write in 1..=WRITES {
+                std::thread::sleep(Duration::from_millis(1));
+                // So long that what this thread worked, or waited for a core, is nothing beside it.
+                let said = gauge.wrote(Instant::now() - Duration::from_secs(10), 1.0);
+                assert_eq!(said.is_some(), write == WRITES, "{write}");
+            }
+        }
+    }
+
+    /// As in a virtual machine, where a thread waits for memory that it touches for the first time.
+    #[test]
+    fn who_does_not_sleep_does_not_wait_however_often_it_slept_before() {
+        if sleeps().is_none() {
+            return;
+        }
+        let sleep = || std::thread::sleep(Duration::from_millis(1));
+        (0..WRITES).for_each(|_| sleep());
+        for sleeps_for_work in [false, true] {
+            let mut gauge = Gauge::new();
+            for write in 0..WRITES {
+                if sleeps_for_work {
+                    gauge.asked();
+                    sleep();
+                }
+                let said = gauge.wrote(Instant::now() - Duration::from_secs(10), 1.0);
+                assert_eq!(said, None, "{write}");
+            }
+        }
+    }
+
+    #[test]
     fn it_looks_after_some_writes() {
         // Where others keep the cores busy, this thread waits for one, too, and says nothing: asked again.
         for _ in 0..50 {

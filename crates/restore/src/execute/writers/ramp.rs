@@ -32,13 +32,13 @@ pub(super) struct Ramp {
     patience: u32,
     /// When the window began, and what was written since.
     since: Instant,
-    writes: usize,
+    pub(super) writes: usize,
     units: f64,
     /// Whether something waited for a writer all the time: without that, speed says nothing of the limit.
-    was_busy: bool,
+    pub(super) was_busy: bool,
     /// Whether something could not wait for a writer, as too much was under way already: no more writers would
     /// have had anything to do, so that speed is what this number brings.
-    was_full: bool,
+    pub(super) was_full: bool,
     pause: Duration,
     /// Until when nothing is tried.
     not_before: Option<Instant>,
