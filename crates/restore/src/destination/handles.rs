@@ -12,10 +12,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use rustix::fs::{Access, AtFlags, Mode, OFlags, ResolveFlags};
+use rustix::fs::{Access, AtFlags, Gid, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use super::directory::Directory;
+use super::metadata::SETGID;
 use super::remove::remove_tree;
 use super::{DIRECTORY, Identity, open_directory, open_to_change};
 use crate::destination::leftover::Leftover;
@@ -161,9 +162,34 @@ fn make(parent: BorrowedFd<'_>, directory: &Directory, sets_modes: bool) -> io::
     }
 }
 
-/// Opens a directory that an interrupted restore left. It may have given it away already: who may give, but may
-/// not write in what is somebody else's (root without the capability DAC_OVERRIDE), takes it back first.
+/// Opens a directory that an interrupted restore left, for more to be made in it.
 fn open_left(parent: BorrowedFd<'_>, name: &str) -> io::Result<OwnedFd> {
+    let opened = open_given_away(parent, name)?;
+    if let Err(error) = inherit_setgid(parent, opened.as_fd()) {
+        tracing::debug!(%error, name, "what is made in it may get another group");
+    }
+    Ok(opened)
+}
+
+/// Makes a directory pass on the group that the one above does, as when it was made there. With its final attributes,
+/// which it may have already, it may pass on its own: files of which the probed group is taken for granted would get
+/// that, as would links.
+fn inherit_setgid(parent: BorrowedFd<'_>, directory: BorrowedFd<'_>) -> rustix::io::Result<()> {
+    let (above, found) = (rustix::fs::fstat(parent)?, rustix::fs::fstat(directory)?);
+    let setgid = above.st_mode & SETGID;
+    if setgid != 0 && found.st_gid != above.st_gid {
+        rustix::fs::fchown(directory, None, Some(Gid::from_raw(above.st_gid)))?;
+    }
+    if found.st_mode & SETGID != setgid {
+        let mode = found.st_mode & 0o7777 & !SETGID | setgid;
+        rustix::fs::fchmod(directory, Mode::from_raw_mode(mode))?;
+    }
+    Ok(())
+}
+
+/// Opens a directory that an interrupted restore may have given away already: who may give, but may not write in
+/// what is somebody else's (root without the capability DAC_OVERRIDE), takes it back first.
+fn open_given_away(parent: BorrowedFd<'_>, name: &str) -> io::Result<OwnedFd> {
     let user = rustix::process::geteuid();
     let may_write = || {
         let access = Access::WRITE_OK | Access::EXEC_OK;
@@ -221,7 +247,9 @@ pub(crate) fn copy(error: &io::Error) -> io::Error {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+    use std::path::Path;
 
     use kopia_repository::Trail;
 
@@ -304,6 +332,35 @@ mod tests {
             let made = root.child(trail, 0, attributes, DirectoryKind::Inner, Leftover::Nothing);
             Handles::new(root_handle.as_fd(), 1, sets_modes).open(&made).unwrap();
             assert_eq!(mode(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_made_in_a_directory_that_was_left_gets_the_group_that_it_gets_elsewhere() {
+        let place = tempfile::tempdir().unwrap();
+        let root_handle = fs::File::open(place.path()).unwrap();
+        let set_mode = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+        // What makes files of another group, and how a restore may have left what lies in it.
+        for (above, left) in [(0o700, 0o2755), (0o700, 0o755), (0o2700, 0o2755), (0o2700, 0o755)] {
+            set_mode(place.path(), above);
+            let name = format!("{above:o} {left:o}");
+            let path = place.path().join(&name);
+            fs::create_dir(&path).unwrap();
+            // Only root can give it any group; for others it is its own.
+            let _ = chown(&path, None, Some(4243));
+            set_mode(&path, left);
+            let root = Directory::root(Trail::root(None), Attributes::default(), Leftover::Nothing);
+            let trail = Trail::root(None).child(&name, None);
+            let directory =
+                root.child(trail, 0, Attributes::default(), DirectoryKind::Inner, Leftover::Usable);
+            Handles::new(root_handle.as_fd(), 1, true).open(&directory).unwrap();
+            let beside = place.path().join(format!("file {name}"));
+            let [beside, within] = [beside, path.join("file")].map(|path| {
+                fs::write(&path, b"").unwrap();
+                fs::metadata(path).unwrap().gid()
+            });
+            assert_eq!(beside, within, "{name}");
+            assert_eq!(fs::metadata(&path).unwrap().mode() & SETGID, above & SETGID, "{name}");
         }
     }
 

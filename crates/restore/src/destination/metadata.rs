@@ -38,7 +38,7 @@ use crate::Options;
 pub(crate) const SETUID_SETGID: u32 = 0o6000;
 pub(crate) const SPECIAL: u32 = 0o7000;
 pub(super) const SETUID: u32 = 0o4000;
-const SETGID: u32 = 0o2000;
+pub(super) const SETGID: u32 = 0o2000;
 
 /// What an entry gets besides its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
