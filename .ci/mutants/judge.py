@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import reach
 from journal import Journal, Tests, lines
+from judged import identity, judged
 
 # Seconds of tests, as long as they usually take, that a mutant gets in each round; only those alive come into the next.
 ROUNDS = (8, 30, 120, float("inf"))
@@ -160,6 +161,7 @@ def run(folder, built, workers, rounds):
     results = known(folder)
     journal = Journal(folder.results)
     catches = earlier_catches(folder, built, results)
+    table = judged()
     for mutant in built.mutants:
         if not reachers.get(mutant.base) and results[mutant.key].status is None:
             record(journal, results, mutant, {"status": "unreached"})
@@ -169,6 +171,8 @@ def run(folder, built, workers, rounds):
             mutant
             for mutant in built.mutants
             if is_open(results[mutant.key], reachers.get(mutant.base), number, is_last)
+            # Those that were judged to make no difference would outlive all of the many tests of later rounds.
+            and not (number > 0 and identity(mutant) in table)
         ]
         # What only slow tests reach comes last.
         waiting.sort(key=lambda mutant: reachers[mutant.base][0].seconds)

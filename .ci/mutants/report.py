@@ -1,16 +1,14 @@
 """What came of runs, for the checkout as it is now."""
 
 import collections
-import csv
 
 from build import dropped_keys
 from judge import known
+from judged import identity, judged
 from sources import Instrumenter
-from workspace import HERE, Failure
 
-JUDGED = HERE / "judged.tsv"
-COLUMNS = ("crate", "file", "function", "text", "was", "becomes")
 STATUSES = ("caught", "timeout", "alive", "unreached", "open")
+SURVIVE = ("alive", "unreached")
 
 
 class Report:
@@ -41,7 +39,7 @@ class Report:
         found = collections.defaultdict(collections.Counter)
         for mutant in self.mutants:
             found[mutant.crate][self.status(mutant)] += 1
-            if self.status(mutant) == "alive" and self.is_judged(mutant):
+            if self.status(mutant) in SURVIVE and self.is_judged(mutant):
                 found[mutant.crate]["judged"] += 1
         yield f"{'':16}" + "".join(f"{heading:>11}" for heading in ("mutants", *STATUSES, "judged"))
         for crate, counts in found.items():
@@ -55,7 +53,7 @@ class Report:
     def listed(self, status, as_rows):
         """Mutants with a status, and those with failures that did not come again for `doubtful`."""
         chosen = [mutant for mutant in self.mutants if self.has(mutant, status)]
-        left_out = [mutant for mutant in chosen if self.is_judged(mutant)] if status == "alive" else []
+        left_out = [mutant for mutant in chosen if self.is_judged(mutant)] if status in SURVIVE else []
         for mutant in sorted(chosen, key=lambda mutant: (mutant.file, mutant.line, mutant.column, mutant.number)):
             if mutant in left_out:
                 continue
@@ -76,20 +74,3 @@ class Report:
         found = f"\n         outlived {line['ran']} of {line['of']} tests" if status == "alive" else ""
         found += f"\n         by {line['by']}" if "by" in line else ""
         return found + ("".join(f"\n         once: {each}" for each in line["doubtful"]) if status == "doubtful" else "")
-
-
-def identity(mutant):
-    """A mutant as the table has it."""
-    return tuple(getattr(mutant, column) for column in COLUMNS)
-
-
-def judged():
-    """The rows of the table."""
-    with open(JUDGED, encoding="utf-8", newline="") as file:
-        rows = list(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-    if not rows or tuple(rows[0]) != (*COLUMNS, "why"):
-        raise Failure(f"{JUDGED.name} must begin with the columns {', '.join((*COLUMNS, 'why'))}")
-    for number, row in enumerate(rows[1:], 2):
-        if len(row) != len(rows[0]) or not row[-1].strip():
-            raise Failure(f"{JUDGED.name}:{number}: a row needs all columns, and a reason in the last")
-    return {tuple(row[:-1]) for row in rows[1:]}

@@ -12,6 +12,7 @@ sys.dont_write_bytecode = True
 
 import build
 import judge
+import judged
 import report
 import sources
 from journal import Journal, Test, Tests, lines
@@ -218,7 +219,7 @@ class Files(unittest.TestCase):
             self.assertEqual([Tests(path).number(second), Tests(path).all], [1, [first, second]])
 
     def test_the_table_is_well_formed(self):
-        report.judged()
+        judged.judged()
 
     def test_the_table_leaves_out_and_is_counted(self):
         mutant = sources.with_keys(Path("/dev"), [described(file="null", end=0)])[0]
@@ -227,7 +228,7 @@ class Files(unittest.TestCase):
         found.mutants = [mutant, other]
         found.refused = 0
         found.stale = set()
-        found.judged = {report.identity(mutant)}
+        found.judged = {judged.identity(mutant)}
         found.results = collections.defaultdict(judge.Known)
         for each in found.mutants:
             found.results[each.key].line = {"status": "alive", "ran": 1, "of": 2}
