@@ -54,8 +54,8 @@ impl Owners {
     /// folder keeps both: it lends nobody's rights.
     pub fn mode(&self, entry: &Entry) -> u32 {
         let (uid, gid) = entry.owner();
-        let lends = entry.kind() == EntryKind::File && entry.mode() & SETUID_SETGID != 0;
-        if lends && !(self.users.keeps_identity(uid) && self.groups.keeps_identity(gid)) {
+        let keeps_identity = || self.users.keeps_identity(uid) && self.groups.keeps_identity(gid);
+        if entry.kind() == EntryKind::File && !keeps_identity() {
             return entry.mode() & !SETUID_SETGID;
         }
         entry.mode()
