@@ -19,7 +19,7 @@ pub(super) fn read(store: &dyn BlobStore, blob: &BlobInfo) -> Result<Vec<u8>> {
         return store.read(&blob.id);
     }
     // No more is asked for than was listed: many are read at once, and a server may send without end.
-    let part = if blob.length < WHOLE { WHOLE as usize } else { merge_limit.max(1) };
+    let part = if blob.length <= WHOLE { WHOLE as usize } else { merge_limit.max(1) };
     match read_ranges(store, &blob.id, blob.length as usize, part, parallel_reads) {
         // It is not as long as was listed.
         Err(Error::Short { .. }) => store.read(&blob.id),
@@ -82,6 +82,15 @@ mod tests {
         let (store, listed, bytes) = (store.profiled(ReadProfile::NETWORK), listed, bytes);
         store.inner().insert(listed.id.clone(), bytes[..1 << 20].to_vec());
         assert!(read(&store, &listed).unwrap() == bytes[..1 << 20]);
+    }
+
+    #[test]
+    fn a_blob_comes_at_once_up_to_a_length_and_beyond_it_in_ranges() {
+        for (length, requests) in [(5 << 20, 1), (WHOLE as usize, 1), (WHOLE as usize + 1, 5)] {
+            let (store, listed, bytes) = store(length);
+            assert!(read(&store, &listed).unwrap() == bytes);
+            assert_eq!(store.take().requests, requests, "{length}");
+        }
     }
 
     #[test]
