@@ -191,6 +191,25 @@ fn packs_that_cannot_be_listed_are_said_and_end_nothing() {
 }
 
 #[test]
+fn packs_that_come_later_are_found_though_no_index_blob_names_them() {
+    let (store, ..) = written();
+    store.remove(&ids(&store, "x")[0]).unwrap();
+    let pack = ids(&store, "p")[0].clone();
+    let bytes = store.remove(&pack).unwrap();
+    let degraded = open_with(&store, true, false);
+    let count = || {
+        let mut count = 0;
+        degraded.contents().for_each(|_, _| count += 1);
+        count
+    };
+    let before = count();
+    assert!(!degraded.refresh().unwrap(), "nothing has come yet");
+    store.insert(pack, bytes);
+    assert!(degraded.refresh().unwrap());
+    assert_eq!(count(), before + 1);
+}
+
+#[test]
 fn what_is_written_and_indexed_meanwhile_is_no_surprise() {
     let (store, mut living, [first, _]) = written();
     let repository = open(store.clone());

@@ -17,6 +17,7 @@
 mod blobs;
 mod live;
 
+pub use blobs::postamble;
 pub use kopia_format::ContentId;
 pub use live::{Change, LiveRepository};
 

@@ -82,3 +82,28 @@ pub(crate) fn own_index(store: &dyn BlobStore, sealing: &Sealing, pack: &BlobInf
     sealing.open(&iv, &stored, &mut Vec::new(), &mut plain).map_err(|error| corrupt(error.to_string()))?;
     Index::parse(plain).map_err(|error| Error::blob(&pack.id, error))
 }
+
+#[cfg(test)]
+mod tests {
+    use kopia_storage::MemoryStore;
+    use kopia_storage::testing::CountingStore;
+    use kopia_testkit::writer::postamble;
+
+    use super::*;
+    use crate::index::tests::sealing;
+
+    #[test]
+    fn the_index_of_a_pack_is_read_up_to_a_limit() {
+        let store = CountingStore::new(MemoryStore::new());
+        let id: kopia_format::BlobId = "p0".parse().unwrap();
+        for (length, is_read) in [(MAX_INDEX, true), (MAX_INDEX + 1, false)] {
+            let bytes = postamble(&[7; 16], 0, length);
+            let pack = BlobInfo::new(id.clone(), bytes.len() as u64);
+            store.inner().insert(id.clone(), bytes);
+            let error = own_index(&store, &sealing(), &pack).map(drop).unwrap_err();
+            // One that may be read is not there in full.
+            assert_eq!(matches!(error, Error::Storage(_)), is_read, "{error}");
+            assert_eq!(store.take().ranges.len(), 1 + usize::from(is_read));
+        }
+    }
+}

@@ -60,7 +60,7 @@ pub(super) fn index(entries: &BTreeMap<ContentId, Entry>, time: u32) -> Vec<u8> 
 }
 
 /// Writes the end of a pack; the layout stands in `kopia_format::postamble`.
-pub(super) fn postamble(iv: &[u8], offset: u64, length: u64) -> Vec<u8> {
+pub fn postamble(iv: &[u8], offset: u64, length: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     uvarint(&mut bytes, 1);
     uvarint(&mut bytes, iv.len() as u64);
