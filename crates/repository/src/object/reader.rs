@@ -237,3 +237,24 @@ impl From<Error> for io::Error {
         Self::other(error)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kopia_testkit::writer::RepositoryWriter;
+
+    use super::*;
+    use crate::testing::open;
+
+    #[test]
+    fn lists_are_kept_and_what_takes_no_reading_is_not() {
+        let mut writer = RepositoryWriter::new().piece_size(500);
+        let objects = [(writer.file(&[7; 500]), false), (writer.file(&[7; 501]), true)];
+        let repository = open(writer);
+        for (object, is_kept) in objects {
+            let object: ObjectId = object.parse().unwrap();
+            let found = extents(&repository, object).unwrap();
+            let known = repository.known().get(&KnownId::Extents(object));
+            assert_eq!(matches!(known, Some(Known::Extents(kept)) if kept == found), is_kept, "{object}");
+        }
+    }
+}
