@@ -335,6 +335,33 @@ impl fmt::Display for Flaw {
 mod tests {
     use super::*;
 
+    fn location(packed_length: u32, original_length: u32) -> ContentLocation {
+        ContentLocation {
+            pack: 0,
+            offset: 0,
+            packed_length,
+            original_length,
+            compression: 0,
+            deleted: false,
+            assumed: false,
+        }
+    }
+
+    #[test]
+    fn contents_are_hashed_side_by_side_as_long_as_they_are_small_together() {
+        let id: ContentId = "0123456789abcdef".parse().unwrap();
+        let group = |lengths: &[u32]| {
+            let stored =
+                lengths.iter().map(|&length| Stored { id, location: location(1, length), bytes: &[] });
+            group_length(&stored.collect::<Vec<_>>())
+        };
+        let most = GROUP_BYTES as u32;
+        assert_eq!(group(&[1; GROUP + 1]), GROUP);
+        assert_eq!(group(&[most / 2, most / 2, 1]), 2, "just as many bytes");
+        assert_eq!(group(&[most / 2, most / 2 + 1]), 1, "a byte more");
+        assert_eq!(group(&[most + 1, 1]), 1, "a large one by itself");
+    }
+
     #[test]
     fn where_hashes_are_to_be_compared_and_cannot_be_that_is_no_success() {
         let parameters = kopia_storage::server::Parameters::without_secret("BLAKE2B-256-128");
@@ -370,17 +397,7 @@ mod tests {
 
     #[test]
     fn lengths_that_no_content_has_are_refused() {
-        let check = |packed_length, original_length| {
-            check_lengths(&ContentLocation {
-                pack: 0,
-                offset: 0,
-                packed_length,
-                original_length,
-                compression: 0,
-                deleted: false,
-                assumed: false,
-            })
-        };
+        let check = |packed_length, original_length| check_lengths(&location(packed_length, original_length));
         let most = MAX_LENGTH as u32;
         assert!(check(MAX_STORED, most).is_ok());
         assert!(check(MAX_STORED + 1, 1).is_err());

@@ -158,3 +158,29 @@ impl Contents {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kopia_testkit::writer::RepositoryWriter;
+
+    use super::*;
+    use crate::testing::open;
+
+    #[test]
+    fn needs_that_wait_for_a_step_are_counted() {
+        let mut writer = RepositoryWriter::new().pack_size(1);
+        let [one, other] = [1, 2].map(|number: u8| writer.content(None, &[number; 100]));
+        let repository = open(writer);
+        let contents = repository.contents();
+        let mut wanted = [one, other, one, one].map(|content| {
+            let location = contents.locate(&content).unwrap();
+            Wanted { content, location, tag: () }
+        });
+        let steps = contents.schedule(&mut wanted, 0);
+        let reads = Reads(&steps);
+        assert_eq!(reads.reads(), steps);
+        let mut entries: Vec<_> = (0..reads.count()).map(|number| reads.entries(number)).collect();
+        entries.sort_unstable();
+        assert_eq!(entries, [1, 3]);
+    }
+}

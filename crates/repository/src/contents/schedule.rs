@@ -157,6 +157,29 @@ mod tests {
         }
     }
 
+    struct Need(ContentId, ContentLocation);
+
+    impl Located for Need {
+        fn content(&self) -> ContentId {
+            self.0
+        }
+
+        fn location(&self) -> ContentLocation {
+            self.1
+        }
+    }
+
+    #[test]
+    fn needs_of_one_content_at_one_place_are_met_together_and_no_others() {
+        let need = |(number, offset): (u8, u32)| {
+            Need(ContentId::new(None, &[number; 16]).unwrap(), location(0, offset, 4))
+        };
+        // An index of an attacker can put several contents at one location; one that has moved is at two.
+        let needs = [(1, 5), (1, 5), (2, 5), (2, 9), (3, 20)].map(need);
+        let together: Vec<_> = same_content(&needs).map(|same| same.len()).collect();
+        assert_eq!(together, [2, 1, 1, 1]);
+    }
+
     fn reads(places: &[(u32, u32, u32)], limits: Limits) -> Vec<(u32, Range<u64>, usize)> {
         let mut located: Vec<_> =
             places.iter().map(|&(pack, offset, length)| location(pack, offset, length)).collect();

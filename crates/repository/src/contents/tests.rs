@@ -1,5 +1,7 @@
 //! The seam, from outside: contents that come from no pack, and random reads that are kept.
 
+mod far;
+
 use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
@@ -210,10 +212,15 @@ fn an_empty_object_is_known_by_its_id() {
     let (repository, server) = served(|_, _| {});
     server.take();
     let mut writer = RepositoryWriter::new();
-    let empty: kopia_format::ObjectId = writer.file(b"").parse().unwrap();
-    assert!(repository.object_is_empty(empty));
+    let empty = writer.file(b"");
+    // A list without bytes is none, nor does anything unfold from them.
+    let objects = [empty.clone(), format!("I{empty}"), format!("Z{empty}")];
+    let objects = objects.map(|object| object.parse::<kopia_format::ObjectId>().unwrap());
+    let is_empty = |repository: &Repository| objects.map(|object| repository.object_is_empty(object));
+    assert_eq!(is_empty(&repository), [true, false, false]);
     assert!(!repository.object_is_empty(root(&repository).object()));
     assert_eq!(server.take().described, 0);
+    assert_eq!(is_empty(&open(writer)), [true, false, false]);
 }
 
 /// Opens the large file with so many bytes of cache, and returns the ranges that reading pieces in an order
@@ -277,6 +284,29 @@ fn contents_are_far_where_each_read_takes_long() {
         assert_eq!(profiled(profile).0.contents().is_far(), is_far, "{profile:?}");
     }
     assert!(served(|_, _| {}).0.contents().is_far());
+}
+
+#[test]
+fn as_many_reads_are_expected_as_there_are_cores_or_the_store_likes() {
+    for profile in [ReadProfile::MEMORY, ReadProfile::NETWORK] {
+        let expected = profile.within_open_files().parallel_reads.max(2);
+        assert_eq!(profiled(profile).0.contents().parallel_reads(), expected, "{profile:?}");
+    }
+}
+
+#[test]
+fn groups_are_sorted_by_the_names_of_their_packs() {
+    let (repository, _, ids) = profiled(ReadProfile::MEMORY);
+    let contents = repository.contents();
+    let names = |groups: &[u32]| -> Vec<_> {
+        groups.iter().map(|&group| contents.pack_of_group(group).unwrap()).collect()
+    };
+    let mut groups: Vec<u32> = (0..contents.groups() as u32).collect();
+    groups.sort_by_key(|&group| std::cmp::Reverse(contents.pack_of_group(group)));
+    let backwards = names(&groups);
+    contents.sort_groups(&mut groups);
+    assert!(groups.len() > ids.len());
+    assert_eq!(names(&groups), backwards.into_iter().rev().collect::<Vec<_>>());
 }
 
 #[test]
