@@ -145,6 +145,64 @@ fn what_is_gone_is_told_once_from_where_it_was_last() {
 }
 
 #[test]
+fn nothing_is_gone_where_the_root_of_the_newest_cannot_be_read() {
+    let repository = repository(|writer| {
+        let [one, two] = ["one", "two"].map(|name| file(writer, name, name));
+        let oldest = directory(writer, "data", &[one.clone(), two]);
+        vec![oldest, directory(writer, "data", &[one]), entry("data", "d", LOST, 0)]
+    });
+    assert_eq!(lines(|visit| gone(&repository, &places(&repository), true, visit)), ["!0 "]);
+}
+
+#[test]
+fn what_the_newest_refuses_is_not_gone() {
+    let refused = |name: &str| entry(name, "?", LOST, 0);
+    let repository = repository(|writer| {
+        let [one, two] = ["one", "two"].map(|name| file(writer, name, name));
+        let [full, less] = [&[one.clone(), two.clone()][..], from_ref(&two)]
+            .map(|entries| ["behind", "before", "refused"].map(|name| directory(writer, name, entries)));
+        let [b, c] = ["a/b", "a/c"].map(|name| file(writer, name, name));
+        let cut = directory(writer, "cut", &[one.clone(), less[2].clone()]);
+        let older = [&full[..], &[one.clone(), two.clone(), b, c, cut]].concat();
+        let empty = directory(writer, "refused", &[]);
+        let cut = directory(writer, "cut", &[empty, refused(&"n".repeat(300))]);
+        let [behind, before, _] = less;
+        let newest = [
+            refused("behind"),
+            behind,
+            before,
+            refused("before"),
+            refused("refused"),
+            refused("one"),
+            refused("a/b"),
+            cut,
+        ];
+        // What an older one refuses is a problem, and no more.
+        let oldest = directory(writer, "data", &[refused("older")]);
+        vec![oldest, directory(writer, "data", &older), directory(writer, "data", &newest)]
+    });
+    let cut = format!("!0 cut/{}", "n".repeat(256));
+    let expected = [
+        "!0 a/b",
+        "!0 before",
+        "!0 behind",
+        &*cut,
+        "!0 one",
+        "!0 refused",
+        "!2 older",
+        "1 a/c",
+        "1 before/one",
+        "1 behind/one",
+        // Any other entry of its folder may be the one whose name is cut.
+        "1 cut/refused/two",
+        "1 two",
+    ];
+    for recursive in [false, true] {
+        assert_eq!(lines(|visit| gone(&repository, &places(&repository), recursive, visit)), expected);
+    }
+}
+
+#[test]
 fn a_path_that_comes_goes_and_changes_has_versions() {
     let repository = repository(|writer| {
         let [one, two] = ["one", "two"].map(|text| file(writer, "f", text));

@@ -82,6 +82,9 @@ fn what_lies_in_a_folder_that_cannot_be_read_is_not_called_gone() {
             writer.snapshot("app@host:/data", root);
         }
     });
-    let ran = KopiaRs::written(&repository, "gone latest").run().exits(3).says(&["d: "]);
-    assert_eq!(ran.text(), "");
+    // As well where it is the folder that is looked at.
+    for what in ["latest", "latest/d"] {
+        let ran = KopiaRs::written(&repository, &format!("gone {what}")).run().exits(3).says(&["/d: "]);
+        assert_eq!(ran.text(), "", "{what}");
+    }
 }

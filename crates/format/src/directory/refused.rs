@@ -121,6 +121,11 @@ impl Refused {
             None => why.to_string(),
         }
     }
+
+    /// Returns whether its name may go on: of a longer one no more than 256 characters are known.
+    pub fn is_cut(&self) -> bool {
+        self.name.chars().count() == SHOWN
+    }
 }
 
 impl fmt::Display for Refused {

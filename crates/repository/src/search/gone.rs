@@ -8,14 +8,15 @@ use kopia_format::directory::{EntryKind, Summary};
 use super::here::{Here, walk};
 use super::seen::Seen;
 use super::{Event, Place};
-use crate::tree::{Problem, Visitor, Walked};
+use crate::tree::{Problem, RefusedAt, RefusedPaths, Visitor, Walked};
 use crate::{Defect, Entry, Error, Repository, Result, Trail};
 
 /// Finds what is in places of one source and path, newest first, but not in the first of them: each once, in
 /// the newest that has it.
 ///
-/// Of a directory that is gone nothing below it is told, unless `recursive`. Some 16 bytes of memory are used
-/// for each entry of the first place, and for what is told.
+/// Of a directory that is gone nothing below it is told, unless `recursive`. What the first place refuses is not
+/// gone, nor is anything in directories of it that cannot be read. Some 16 bytes of memory are used for each entry of
+/// the first place, and for what is told.
 pub fn gone(
     repository: &Repository,
     places: &[Place],
@@ -25,12 +26,16 @@ pub fn gone(
     let Some((newest, older)) = places.split_first() else { return ControlFlow::Continue(()) };
     let seen = Seen::new(true);
     let root = seen.root(&());
-    let mut run =
-        Run { recursive, is_newest: true, seen, there: HashSet::new(), told: HashSet::new(), visit };
+    let (there, told, refused) = (HashSet::new(), HashSet::new(), RefusedPaths::default());
+    let mut run = Run { recursive, is_newest: true, seen, there, told, refused, visit };
     let is_directory = |place: &Place| place.root.kind() == EntryKind::Directory;
     if is_directory(newest) {
         run.seen.is_new_directory(root, &newest.root);
         walk(repository, 1).run([(&newest.root, Here { place: 0, path: root })], &mut run)?;
+    }
+    if run.told.contains(&root) {
+        // What it has is not known.
+        return ControlFlow::Continue(());
     }
     run.is_newest = false;
     let mut roots = Vec::new();
@@ -51,6 +56,8 @@ struct Run<V> {
     there: HashSet<u64>,
     /// Paths that were told, or of which nothing can be known.
     told: HashSet<u64>,
+    /// What the newest place refuses: it has something there.
+    refused: RefusedPaths,
     visit: V,
 }
 
@@ -63,6 +70,11 @@ impl<V: FnMut(Event) -> ControlFlow<()>> Run<V> {
         }
         if self.there.contains(&path) {
             return ControlFlow::Continue(!self.told.contains(&path));
+        }
+        match self.refused.within(&parent.trail, entry.name()) {
+            RefusedAt::Nothing => {}
+            RefusedAt::Entry => return ControlFlow::Continue(false),
+            RefusedAt::Below => return ControlFlow::Continue(true),
         }
         if self.told.insert(path) && !entry.is_implied() {
             (self.visit)(parent.found(entry))?;
@@ -98,6 +110,9 @@ impl<V: FnMut(Event) -> ControlFlow<()>> Visitor for Run<V> {
 
     fn problem(&mut self, parent: &mut Walked<Here>, problem: Problem) -> ControlFlow<()> {
         let Some(refused) = problem.refused() else { return ControlFlow::Continue(()) };
+        if self.is_newest {
+            self.refused.note(&parent.trail, &refused);
+        }
         (self.visit)(parent.refused(refused))
     }
 

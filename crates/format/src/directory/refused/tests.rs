@@ -74,6 +74,13 @@ fn a_refused_name_is_cut_after_256_characters() {
     let refused = refuse(&serde_json::json!({"name": name, "type": "f", "obj": "bb"}));
     assert_eq!(refused.name, "é".repeat(256));
     assert_eq!(refused.why, Refusal::DotDot);
+    assert!(refused.is_cut());
+    let of_length = |length| refuse(&serde_json::json!({"name": "é".repeat(length), "type": "?"}));
+    // One of 256 characters may be the beginning of another.
+    assert_eq!([255, 256, 257].map(|length| of_length(length).is_cut()), [false, true, true]);
+    // What only the whole directory shows has its whole name.
+    let whole = Refused { name: "é".repeat(257), why: Refusal::Doubled, object: None };
+    assert!(!whole.is_cut());
 }
 
 #[test]
