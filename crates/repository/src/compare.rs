@@ -29,13 +29,14 @@
 mod all;
 mod changes;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 
-use kopia_format::directory::{EntryKind, Refusal, Refused, Summary};
+use kopia_format::directory::{EntryKind, Refused, Summary};
 
-use crate::tree::{Order, Problem, Visitor, Walk, Walked};
+use crate::tree::{Order, Problem, RefusedAt, RefusedPaths, Visitor, Walk, Walked};
 use crate::{Defect, Entry, Error, Result, Trail};
+use all::Removed;
 pub use changes::Changes;
 
 /// How many bytes of memory the entries of one directory of the older tree take at most, some three million of
@@ -72,7 +73,8 @@ pub struct Differing {
 /// Compares two trees; `visit` may stop it.
 ///
 /// A directory that only one of them has is one difference; with `recursive`, all that is in it is, too.
-/// Other directories count as changed if their own attributes differ.
+/// Other directories count as changed if their own attributes differ. What one of them refuses, or cannot read, is
+/// a problem, and not a difference beside that; a sound entry of the same name is compared.
 pub fn compare(
     old: &Entry,
     new: &Entry,
@@ -90,48 +92,38 @@ fn compare_within(
     recursive: bool,
     visit: impl FnMut(Event) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
-    let mut run = Run { max_entries, recursive, visit };
+    let mut run = Run::new(max_entries, recursive, visit);
     run.pair(String::new(), old, new)?;
     match (old.kind(), new.kind()) {
         (EntryKind::Directory, EntryKind::Directory) => {
             let walk = Walk::new(new.repository()).order(Order::DepthFirst).read_ahead();
-            walk.run([(new, Pair::with(old.clone()))], &mut run)
+            walk.run([(new, Some(old.clone()))], &mut run)
         }
         _ => ControlFlow::Continue(()),
-    }
-}
-
-/// What is attached to a directory of the newer tree.
-#[derive(Default)]
-struct Pair {
-    /// The directory of the older tree.
-    old: Option<Entry>,
-    /// Its entries that the newer one was not seen to have.
-    left: HashMap<Box<str>, Entry>,
-    /// Names that it has, and whose entries one of the two refuses.
-    refused: HashSet<Box<str>>,
-    /// Whether not all of them are known.
-    is_damaged: bool,
-}
-
-impl Pair {
-    fn with(old: Entry) -> Self {
-        Self { old: Some(old), ..Self::default() }
-    }
-
-    /// Returns whether the older directory has, or may have, an entry that is not left.
-    fn may_have(&self, name: &str) -> bool {
-        self.is_damaged || self.refused.contains(name)
     }
 }
 
 struct Run<V> {
     max_entries: usize,
     recursive: bool,
+    /// Entries of the older directory that the newer one, whose entries are being visited, was not seen to have.
+    left: HashMap<Box<str>, Entry>,
+    /// Whether not all entries of the older one are known.
+    is_damaged: bool,
+    /// What the older tree refuses: it may have what the newer one has there.
+    refused_by_old: RefusedPaths,
+    /// What the newer tree refuses: it may have what the older one has there.
+    refused_by_new: RefusedPaths,
     visit: V,
 }
 
 impl<V: FnMut(Event) -> ControlFlow<()>> Run<V> {
+    fn new(max_entries: usize, recursive: bool, visit: V) -> Self {
+        let (left, is_damaged) = (HashMap::new(), false);
+        let (refused_by_old, refused_by_new) = (RefusedPaths::default(), RefusedPaths::default());
+        Self { max_entries, recursive, left, is_damaged, refused_by_old, refused_by_new, visit }
+    }
+
     /// Tells of two entries of one path if they differ. What is below two directories is told later.
     fn pair(&mut self, path: String, old: &Entry, new: &Entry) -> ControlFlow<()> {
         let mut changes = Changes::between(old, new);
@@ -150,15 +142,9 @@ impl<V: FnMut(Event) -> ControlFlow<()>> Run<V> {
         (self.visit)(Event::Differs(Differing { path, old: None, new: Some(new.clone()), changes }))
     }
 
-    /// Tells of an entry that the newer tree lacks, and of all below it where that is wanted.
-    fn removed(&mut self, path: String, old: &Entry) -> ControlFlow<()> {
-        let changes = Changes::default();
-        let differing = Differing { path: path.clone(), old: Some(old.clone()), new: None, changes };
-        (self.visit)(Event::Differs(differing))?;
-        if self.recursive && old.kind() == EntryKind::Directory {
-            return all::below(old, &path, &mut self.visit);
-        }
-        ControlFlow::Continue(())
+    /// Returns what the older tree may have by a name that it has no sound entry of.
+    fn hidden_in_old(&self, parent: &Walked<Option<Entry>>, name: &str) -> RefusedAt {
+        if self.is_damaged { RefusedAt::Entry } else { self.refused_by_old.within(&parent.trail, name) }
     }
 
     fn problem(&mut self, path: String, defect: Defect) -> ControlFlow<()> {
@@ -167,10 +153,12 @@ impl<V: FnMut(Event) -> ControlFlow<()>> Run<V> {
 }
 
 impl<V: FnMut(Event) -> ControlFlow<()>> Visitor for Run<V> {
-    type Directory = Pair;
+    /// The directory of the older tree, if it has one.
+    type Directory = Option<Entry>;
 
-    fn enter(&mut self, directory: &mut Walked<Pair>) -> ControlFlow<()> {
-        let Some(old) = &directory.attached.old else { return ControlFlow::Continue(()) };
+    fn enter(&mut self, directory: &mut Walked<Option<Entry>>) -> ControlFlow<()> {
+        self.is_damaged = false;
+        let Some(old) = &directory.attached else { return ControlFlow::Continue(()) };
         let (mut left, mut refused, mut bytes) = (HashMap::new(), Vec::new(), 0);
         let limit = self.max_entries;
         let read = old.for_each(|entry| {
@@ -188,12 +176,9 @@ impl<V: FnMut(Event) -> ControlFlow<()>> Visitor for Run<V> {
             }
             ControlFlow::Continue(())
         });
-        directory.attached.left = left;
+        self.left = left;
         for bad in refused {
-            // Of several entries of one name the first is compared.
-            if bad.why != Refusal::Doubled {
-                directory.attached.refused.insert((&*bad.name).into());
-            }
+            self.refused_by_old.note(&directory.trail, &bad);
             self.refused(directory, bad)?;
         }
         let defect = match read {
@@ -201,12 +186,12 @@ impl<V: FnMut(Event) -> ControlFlow<()>> Visitor for Run<V> {
             Ok(ControlFlow::Break(())) => Defect::TooManyEntries { limit },
             Err(error) => error.into(),
         };
-        directory.attached.is_damaged = true;
+        self.is_damaged = true;
         self.problem(directory.path_of(""), defect)
     }
 
-    fn leaf(&mut self, parent: &mut Walked<Pair>, entry: Entry) -> ControlFlow<()> {
-        match parent.attached.left.remove(entry.name()) {
+    fn leaf(&mut self, parent: &mut Walked<Option<Entry>>, entry: Entry) -> ControlFlow<()> {
+        match self.left.remove(entry.name()) {
             Some(old) => {
                 if Changes::between(&old, &entry).is_nothing() {
                     return ControlFlow::Continue(());
@@ -218,20 +203,21 @@ impl<V: FnMut(Event) -> ControlFlow<()>> Visitor for Run<V> {
                 }
                 ControlFlow::Continue(())
             }
-            None if parent.attached.may_have(entry.name()) => ControlFlow::Continue(()),
-            None => self.added(parent.path_of(entry.name()), &entry),
+            None => match self.hidden_in_old(parent, entry.name()) {
+                RefusedAt::Nothing => self.added(parent.path_of(entry.name()), &entry),
+                RefusedAt::Entry | RefusedAt::Below => ControlFlow::Continue(()),
+            },
         }
     }
 
     fn directory(
         &mut self,
-        parent: &mut Walked<Pair>,
+        parent: &mut Walked<Option<Entry>>,
         entry: &Entry,
         way: Result<&Trail, Defect>,
-    ) -> ControlFlow<(), Option<Pair>> {
+    ) -> ControlFlow<(), Option<Self::Directory>> {
         let path = parent.path_of(entry.name());
-        let old = parent.attached.left.remove(entry.name());
-        let below = match old {
+        let below = match self.left.remove(entry.name()) {
             Some(old) => {
                 self.pair(path.clone(), &old, entry)?;
                 let is_directory = old.kind() == EntryKind::Directory;
@@ -240,14 +226,17 @@ impl<V: FnMut(Event) -> ControlFlow<()>> Visitor for Run<V> {
                 if is_same {
                     return ControlFlow::Continue(None);
                 }
-                (is_directory || self.recursive)
-                    .then(|| Pair { old: is_directory.then_some(old), ..Pair::default() })
+                (is_directory || self.recursive).then(|| is_directory.then_some(old))
             }
-            None if parent.attached.may_have(entry.name()) => None,
-            None => {
-                self.added(path.clone(), entry)?;
-                self.recursive.then(Pair::default)
-            }
+            None => match self.hidden_in_old(parent, entry.name()) {
+                RefusedAt::Nothing => {
+                    self.added(path.clone(), entry)?;
+                    self.recursive.then_some(None)
+                }
+                RefusedAt::Entry => None,
+                // The older tree may have a directory here, in which the rest of this one is new.
+                RefusedAt::Below => Some(None),
+            },
         };
         if let (Some(_), Err(defect)) = (&below, way) {
             self.problem(path, defect)?;
@@ -256,35 +245,32 @@ impl<V: FnMut(Event) -> ControlFlow<()>> Visitor for Run<V> {
         ControlFlow::Continue(below)
     }
 
-    fn problem(&mut self, parent: &mut Walked<Pair>, problem: Problem) -> ControlFlow<()> {
+    fn problem(&mut self, parent: &mut Walked<Option<Entry>>, problem: Problem) -> ControlFlow<()> {
         let Some(refused) = problem.refused() else { return ControlFlow::Continue(()) };
-        let pair = &mut parent.attached;
-        // The newer one has it as well, so it is not removed.
-        if refused.why != Refusal::Doubled
-            && let Some((name, _)) = pair.left.remove_entry(&*refused.name)
-        {
-            pair.refused.insert(name);
-        }
+        // A sound entry of this name may still come, and is compared; if none does, the older one is not removed.
+        self.refused_by_new.note(&parent.trail, &refused);
         self.refused(parent, refused)
     }
 
     fn leave(
         &mut self,
-        mut directory: Walked<Pair>,
+        directory: Walked<Option<Entry>>,
         read: Result<Option<Summary>, Error>,
     ) -> ControlFlow<()> {
+        let mut left: Vec<_> = std::mem::take(&mut self.left).into_iter().collect();
         if let Err(error) = read {
             // What was not read is not removed.
             return self.problem(directory.path_of(""), error.into());
         }
-        let mut left: Vec<_> = std::mem::take(&mut directory.attached.left).into_iter().collect();
         left.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-        left.iter().try_for_each(|(name, old)| self.removed(directory.path_of(name), old))
+        let (refused, recursive, visit) = (&self.refused_by_new, self.recursive, &mut self.visit);
+        let (mut removed, path) = (Removed { refused, recursive, visit }, directory.path_of(""));
+        left.iter().try_for_each(|(_, old)| removed.tell(&path, old))
     }
 }
 
 impl<V: FnMut(Event) -> ControlFlow<()>> Run<V> {
-    fn refused(&mut self, directory: &Walked<Pair>, refused: Refused) -> ControlFlow<()> {
+    fn refused(&mut self, directory: &Walked<Option<Entry>>, refused: Refused) -> ControlFlow<()> {
         let path = directory.path_of(&refused.name);
         self.problem(path, refused.into())
     }

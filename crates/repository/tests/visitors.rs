@@ -371,18 +371,59 @@ fn what_cannot_be_read_is_neither_added_nor_removed() {
 #[test]
 fn what_one_of_both_refuses_is_neither_added_nor_removed() {
     let repository = repository(|writer| {
-        let [x, y, quoted] = ["x", "y", "\""].map(|name| file(writer, name, name));
+        let [w, x, y, z, quoted] = ["w", "x", "y", "z", "\""].map(|name| file(writer, name, name));
         let refused = |name: &str| entry(name, "?", LOST, 0);
         let (full, empty) = (directory(writer, "twice", from_ref(&x)), directory(writer, "twice", &[]));
         let folder = directory(writer, "folder", from_ref(&x));
-        let old = [full.clone(), refused("folder"), quoted.clone(), x.clone(), refused("y")];
+        let changed = file(writer, "x", "changed");
+        let old = [full.clone(), refused("folder"), quoted.clone(), refused("w"), w, x, refused("y"), z];
         // With a name that JSON escapes, folders come behind all that is refused.
-        let new = [empty, full, folder, quoted, refused("x"), x, y];
+        let new = [empty, full, folder, quoted, refused("x"), changed, y, refused("z")];
         vec![directory(writer, "data", &old), directory(writer, "data", &new)]
     });
     let [old, new] = both(&repository);
-    // Of those with one name the first is compared.
-    let expected = ["!folder", "!twice", "!x", "!y", "-twice/x"];
+    // Of those with one name the first that is sound is compared.
+    let expected = ["!folder", "!twice", "!w", "!x", "!y", "!z", "-twice/x", "-w", "x: content"];
     assert_eq!(differences(&old, &new, false), expected);
     assert_eq!(differences(&old, &new, true), expected);
+}
+
+#[test]
+fn a_folder_is_compared_as_its_sound_entry_has_it_behind_one_that_is_refused() {
+    let repository = repository(|writer| {
+        let [x, y, z] = ["x", "y", "z"].map(|name| file(writer, name, name));
+        let refused = entry("d", "?", LOST, 0);
+        let (before, after) =
+            (directory(writer, "d", &[x.clone(), y.clone()]), directory(writer, "d", &[y.clone(), z]));
+        // In the newer one, a name with `/` has folders come last.
+        let new = [refused.clone(), after, entry("e/f", "f", &writer.file(b"f"), 1)];
+        vec![directory(writer, "data", &[before, refused]), directory(writer, "data", &new)]
+    });
+    let [old, new] = both(&repository);
+    assert_eq!(differences(&old, &new, false), ["!d", "!d", "+d/z", "+e", "-d/x"]);
+    assert_eq!(differences(&new, &old, false), ["!d", "!d", "+d/x", "-d/z", "-e"]);
+}
+
+#[test]
+fn names_that_are_refused_are_neither_added_nor_removed_wherever_they_lead() {
+    let repository = repository(|writer| {
+        let [x, y, z] = ["x", "y", "z"].map(|name| file(writer, name, name));
+        let [b, c, inner] = ["a/b", "a/c", "d/z"].map(|name| file(writer, name, name));
+        let refused = |name: &str| entry(name, "?", LOST, 0);
+        let long = "n".repeat(300);
+        let named = file(writer, &long, "long");
+        let d = directory(writer, "d", from_ref(&y));
+        let cut = directory(writer, "cut", &[x.clone(), named, z]);
+        let sound = [d.clone(), b, c, inner, cut];
+        let cut = directory(writer, "cut", &[x, refused(&long)]);
+        let refusing = [d, refused("a/b"), refused("./d//z"), cut];
+        vec![directory(writer, "data", &refusing), directory(writer, "data", &sound)]
+    });
+    let [refusing, sound] = both(&repository);
+    let cut = format!("!cut/{}", "n".repeat(256));
+    for recursive in [false, true] {
+        // The name that is cut may be that of any entry of its folder.
+        assert_eq!(differences(&refusing, &sound, recursive), ["!a/b", &*cut, "!d/z", "+a/c"]);
+        assert_eq!(differences(&sound, &refusing, recursive), ["!a/b", &*cut, "!d/z", "-a/c"]);
+    }
 }
