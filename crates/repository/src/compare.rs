@@ -43,6 +43,9 @@ pub use changes::Changes;
 /// them. Of a larger one the rest is not compared, which is [`Defect::TooManyEntries`].
 pub const MAX_ENTRIES: usize = 1 << 30;
 
+/// How many bytes the texts take at most by which a reason names what it found: they are cut.
+const REASON: usize = 1024;
+
 /// What a comparison comes by.
 #[derive(Debug)]
 pub enum Event {
@@ -165,7 +168,7 @@ impl<V: FnMut(Event) -> ControlFlow<()>> Visitor for Run<V> {
             bytes += match &entry {
                 Ok(entry) => entry.memory() + entry.name().len() + 64,
                 // Its name is kept for as long as the others are, too.
-                Err(bad) => size_of_val(bad) + 2 * bad.name.len() + 64,
+                Err(bad) => size_of_val(bad) + 2 * bad.name.len() + REASON + 64,
             };
             if bytes > limit {
                 return ControlFlow::Break(());

@@ -58,11 +58,17 @@ fn entries_that_are_refused_take_memory_as_well() {
     let file = |name: &str, kind: &str, object: &str| json!({"name": name, "type": kind, "obj": object});
     let object = writer.file(b"one");
     let roots = written(writer, [&[file("bad", "?", &object)], &[file("new", "f", &object)]]);
-    let each = size_of::<Refused>() + 2 * 3 + 64;
+    let each = size_of::<Refused>() + 2 * 3 + 1024 + 64;
     let (counts, problems) = compared(each, &roots);
     assert_eq!((counts, problems.len()), ([0, 1, 0], 1));
     assert!(problems[0].starts_with("\"bad\": "), "{problems:?}");
     let limit = each - 1;
     let why = format!("\"\": the folder has entries that take more than {limit} bytes of memory");
     assert_eq!(compared(limit, &roots), ([0, 0, 0], vec![why]));
+}
+
+#[test]
+fn a_directory_that_waits_keeps_no_more_than_the_older_one() {
+    type Kept = <Run<fn(Event) -> ControlFlow<()>> as Visitor>::Directory;
+    assert_eq!(size_of::<Kept>(), size_of::<Entry>());
 }
