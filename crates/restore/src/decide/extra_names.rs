@@ -37,10 +37,11 @@ impl ExtraNames {
         self.note_inexact(entry.name());
     }
 
-    /// Notes that the snapshot has an entry of this name that cannot be restored.
+    /// Notes that the snapshot has an entry of this name that cannot be restored; one with `/` lies in a directory.
     pub(crate) fn note_refused(&mut self, name: &str) {
-        self.names.take(name);
-        self.note_inexact(name);
+        let first = name.split('/').find(|name| !matches!(*name, "" | ".")).unwrap_or_default();
+        self.names.take(first);
+        self.note_inexact(first);
     }
 
     fn note_inexact(&mut self, name: &str) {
@@ -87,12 +88,14 @@ mod tests {
     #[test]
     fn what_the_snapshot_has_and_cannot_be_restored_is_no_extra() {
         let place = tempfile::tempdir().unwrap();
-        for name in ["refused", "extra"] {
+        for name in ["refused", "directory", "extra"] {
             fs::write(place.path().join(name), "").unwrap();
         }
         let directory = fs::File::open(place.path()).unwrap();
         let mut names = ExtraNames::read(directory.as_fd()).unwrap();
-        names.note_refused("refused");
+        for name in ["refused", "./directory//refused", "/"] {
+            names.note_refused(name);
+        }
         let everything = (&Options::default(), &Scope::default());
         let extras = names.settle(directory.as_fd(), None, true, everything, |name, _| {
             panic!("{name} is known");
