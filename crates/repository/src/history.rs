@@ -35,7 +35,8 @@ pub struct Sighting {
     pub snapshot: Snapshot,
     /// The path below its root.
     pub path: String,
-    /// The entry; nothing if it has none there.
+    /// The entry, nothing if it has none there, or why neither is known: a directory on the way cannot be read, or
+    /// refuses what lies there and has no sound entry of its name.
     pub entry: Result<Option<Entry>, Defect>,
 }
 

@@ -74,7 +74,7 @@ pub(crate) use names::remember;
 pub use path::CurrentPath;
 pub(crate) use problem::may_be_directory;
 pub use problem::{Clash, Problem};
-pub(crate) use refused::{RefusedAt, RefusedPaths};
+pub(crate) use refused::{RefusedAt, RefusedPaths, reach};
 use source::DirectorySource;
 pub use trail::Trail;
 pub use walk::{MAX_WAITING, MAX_WAITING_NAMES, Order, Visitor, Walk, Walked};

@@ -237,6 +237,50 @@ fn a_path_that_comes_goes_and_changes_has_versions() {
 }
 
 #[test]
+fn what_a_snapshot_refuses_is_neither_there_nor_missing() {
+    let repository = repository(|writer| {
+        let [b, c, f, x] = ["a/b", "a/c", "f", "x"].map(|name| file(writer, name, name));
+        let d = directory(writer, "d", from_ref(&x));
+        let refused = |name: &str| entry(name, "?", LOST, 0);
+        let whole = [d, f, b, c.clone()];
+        let refusing = [refused("d"), refused("f"), refused("a/b"), c, refused("e/g/h")];
+        let both = [&refusing[..3], &whole[..]].concat();
+        [&whole[..], &refusing[..], &both[..]].map(|entries| directory(writer, "data", entries)).to_vec()
+    });
+    let snapshots = repository.snapshots().unwrap();
+    let seen = |path: &str| {
+        let tracks = Track::named(&snapshots, &format!("u@h:/data/{path}"), ("", "")).unwrap();
+        sightings(&repository, snapshots.iter(), &tracks)
+    };
+    for (path, expected) in [
+        ("f", ["there", "unknown_type", "there"]),
+        ("f/none", ["missing", "unknown_type", "missing"]),
+        ("d", ["there", "unknown_type", "there"]),
+        ("d/x", ["there", "unknown_type", "there"]),
+        ("d/none", ["missing", "unknown_type", "missing"]),
+        // Where names of other entries lead, and beside that.
+        ("a", ["there"; 3]),
+        ("a/b", ["there", "unknown_type", "there"]),
+        ("a/c", ["there"; 3]),
+        ("a/none", ["missing"; 3]),
+        ("e", ["missing", "unknown_type", "missing"]),
+        ("e/g/h/i", ["missing", "unknown_type", "missing"]),
+        ("e/other", ["missing"; 3]),
+    ] {
+        let seen = seen(path);
+        let found = seen.iter().map(|sighting| match &sighting.entry {
+            Ok(Some(_)) => "there",
+            Ok(None) => "missing",
+            Err(defect) => defect.word(),
+        });
+        assert_eq!(found.collect::<Vec<_>>(), expected, "{path}");
+    }
+    // It was not away meanwhile.
+    let spans = versions(&seen("f"));
+    assert_eq!(spans.iter().map(|span| (span.version, span.snapshots)).collect::<Vec<_>>(), [(Some(1), 2)]);
+}
+
+#[test]
 fn versions_of_unfinished_snapshots_count_where_these_are_asked_for() {
     let mut writer = RepositoryWriter::new();
     for (second, reason) in [(0, ""), (1, "canceled")] {

@@ -88,3 +88,32 @@ fn what_lies_in_a_folder_that_cannot_be_read_is_not_called_gone() {
         assert_eq!(ran.text(), "", "{what}");
     }
 }
+
+#[test]
+fn what_a_snapshot_refuses_is_told_and_neither_gone_nor_away() {
+    let place = Place::new();
+    let repository = place.path("repository");
+    written(&repository, |writer| {
+        let [one, two] = ["one", "two"].map(|text| file(writer, "a", text.as_bytes(), 1));
+        let refused = json!({"name": "a", "type": "?", "obj": format!("{:032x}", 7)});
+        for entry in [one.clone(), refused.clone(), one, two, refused] {
+            let root = folder(writer, "data", &[entry]);
+            writer.snapshot("app@host:/data", root);
+        }
+    });
+    let run = |arguments: &str| KopiaRs::written(&repository, arguments).run();
+    for what in ["latest", "latest/a"] {
+        let ran = run(&format!("gone {what}")).exits(3).says(&["/a: ", "has the unknown type"]);
+        assert_eq!(ran.text(), "", "{what}");
+    }
+    let log = run("log latest/a --json").exits(3).says(&["/a: ", "has the unknown type"]);
+    let versions = log.json_lines();
+    let versions: Vec<_> =
+        versions.iter().map(|line| (line["version"].as_u64(), line["snapshots"].as_u64())).collect();
+    assert_eq!(versions, [(Some(2), Some(1)), (Some(1), Some(2))]);
+    // Nothing is compared with what an older snapshot has, where the one before has something else.
+    let list = run("snapshots app@host:/data --json").exits(0).json();
+    let id = |number: usize| list[number]["id"].as_str().unwrap().to_string();
+    run(&format!("diff {}/a", id(2))).exits(1).says(&["has the unknown type"]);
+    run(&format!("diff {}/a", id(3))).exits(0);
+}

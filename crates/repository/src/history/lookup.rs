@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 
 use kopia_format::ObjectId;
-use kopia_format::directory::{EntryKind, Summary};
+use kopia_format::directory::{EntryKind, Refused, Summary};
 
-use crate::tree::{Problem, Visitor, Walk, Walked};
+use crate::tree::{Problem, Visitor, Walk, Walked, reach};
 use crate::{Defect, Entry, Error, Repository, Result, Trail};
 
 /// What directories have by the names that are looked for in them.
@@ -19,7 +19,38 @@ pub(super) struct Lookup {
 #[derive(Default)]
 struct Known {
     entries: HashMap<Box<str>, Entry>,
+    /// What is refused, by the names that are looked for and may lead there, with how many names lead there.
+    refused: HashMap<Names, (usize, Defect)>,
+    /// Why not all is known.
     defect: Option<Defect>,
+}
+
+impl Known {
+    /// Reads a directory for the first of some names.
+    fn read(directory: &Entry, names: &[Box<str>]) -> Self {
+        let mut known = Self::default();
+        let read = directory.for_each(|entry| {
+            match entry {
+                Ok(entry) if names.first().is_some_and(|name| **name == *entry.name()) => {
+                    known.entries.insert(entry.name().into(), entry);
+                    return ControlFlow::Break(());
+                }
+                Ok(_) => {}
+                Err(refused) => known.note(refused, names),
+            }
+            ControlFlow::Continue(())
+        });
+        known.defect = read.err().map(Defect::from);
+        known
+    }
+
+    /// Notes what is refused, if that may lie where some names lead.
+    fn note(&mut self, refused: Refused, names: &[Box<str>]) {
+        let Some(reach) = reach(&refused, names) else { return };
+        if self.refused.get(names).is_none_or(|(known, _)| *known < reach) {
+            self.refused.insert(names.to_vec(), (reach, refused.into()));
+        }
+    }
 }
 
 /// The names that are looked for below a directory; they begin with those of its own entries.
@@ -48,29 +79,42 @@ impl Lookup {
 
     fn find(&self, root: &Result<Entry, Defect>, names: &[Box<str>]) -> Result<Option<Entry>, Defect> {
         let mut entry = match root {
-            Ok(root) => root,
+            Ok(root) => root.clone(),
             Err(defect) => return Err(defect.clone()),
         };
+        let mut is_shared = true;
+        // What was refused on the way, and the number of the name behind its own.
+        let mut refused: Option<(usize, Defect)> = None;
         for (number, name) in names.iter().enumerate() {
+            let missing = |refused: Option<(usize, Defect)>| match refused {
+                Some((end, defect)) if number < end => Err(defect),
+                _ => Ok(None),
+            };
             if entry.kind() != EntryKind::Directory {
-                return Ok(None);
+                return missing(refused);
             }
-            if !entry.is_whole() {
-                // Names of other entries lead here: that is seldom, and not shared.
-                return match entry.at(&names[number..].join("/")) {
-                    Ok(entry) => Ok(Some(entry)),
-                    Err(Error::NotFound { .. } | Error::WrongKind { .. }) => Ok(None),
-                    Err(error) => Err(error.into()),
-                };
+            // Names of other entries may lead here, and below: that is seldom, and not shared.
+            is_shared &= entry.is_whole();
+            let own;
+            let known = if is_shared {
+                self.known.get(&entry.object())
+            } else {
+                own = Known::read(&entry, &names[number..]);
+                Some(&own)
+            };
+            let Some(known) = known else { return missing(refused) };
+            if let Some((reach, defect)) = known.refused.get(&names[number..])
+                && refused.as_ref().is_none_or(|(end, _)| *end < number + reach)
+            {
+                refused = Some((number + reach, defect.clone()));
             }
-            let Some(known) = self.known.get(&entry.object()) else { return Ok(None) };
             match (known.entries.get(name), &known.defect) {
-                (Some(child), _) => entry = child,
+                (Some(child), _) => entry = child.clone(),
                 (None, Some(defect)) => return Err(defect.clone()),
-                (None, None) => return Ok(None),
+                (None, None) => return missing(refused),
             }
         }
-        Ok(Some(entry.clone()))
+        Ok(Some(entry))
     }
 }
 
@@ -111,7 +155,10 @@ impl Visitor for Run<'_> {
         ControlFlow::Continue(names.filter(|names| self.met.insert((entry.object(), names.clone()))))
     }
 
-    fn problem(&mut self, _: &mut Walked<Names>, _: Problem) -> ControlFlow<()> {
+    fn problem(&mut self, parent: &mut Walked<Names>, problem: Problem) -> ControlFlow<()> {
+        if let (Some(refused), Some(object)) = (problem.refused(), parent.trail.object()) {
+            self.lookup.known.entry(object).or_default().note(refused, &parent.attached);
+        }
         ControlFlow::Continue(())
     }
 

@@ -96,6 +96,18 @@ impl RefusedPaths {
     }
 }
 
+/// Returns how many names lead from a directory to what it refuses, if a path below the directory may lead there, on
+/// from there, or part of the way. Where sound entries have so many names of the path, it does not.
+pub(crate) fn reach(refused: &Refused, names: &[Box<str>]) -> Option<usize> {
+    if refused.why == Refusal::Doubled {
+        return None;
+    }
+    let (way, is_cut) = way_to(refused);
+    let reach = way.len() + usize::from(is_cut);
+    let is_same = way.iter().zip(names).all(|(one, other)| **one == **other);
+    (is_same && reach > 0).then_some(reach)
+}
+
 /// Returns the names that lead to what is refused, and whether one more follows that is not known to its end.
 fn way_to(refused: &Refused) -> (Vec<&str>, bool) {
     let mut names: Vec<&str> = refused.name.split('/').filter(|name| !matches!(*name, "" | ".")).collect();
@@ -152,5 +164,29 @@ mod tests {
         assert_eq!((paths.at("a", "any"), paths.at("a/any", "x")), (RefusedAt::Entry, RefusedAt::Nothing));
         paths.note(&root, &refused(&"n".repeat(256)));
         assert_eq!((paths.at("", "a"), paths.at("", "b")), (RefusedAt::Entry, RefusedAt::Entry));
+    }
+
+    #[test]
+    fn a_path_may_be_that_of_what_is_refused_as_far_as_both_are_the_same() {
+        let names = |path: &str| path.split('/').map(Into::into).collect::<Vec<Box<str>>>();
+        let cut = format!("a/{}", "n".repeat(254));
+        for (name, path, expected) in [
+            ("a", "a", Some(1)),
+            ("a", "a/b", Some(1)),
+            ("./a//b", "a", Some(2)),
+            ("a/b", "a/b", Some(2)),
+            ("a/b", "a/b/c", Some(2)),
+            ("a/b", "a/c", None),
+            ("a", "b", None),
+            ("", "a", None),
+            (".", "a", None),
+            (&*cut, "a/c/d", Some(2)),
+            (&*cut, "a", Some(2)),
+            (&*cut, "b", None),
+        ] {
+            assert_eq!(reach(&refused(name), &names(path)), expected, "{name} {path}");
+        }
+        let doubled = Refused { why: Refusal::Doubled, ..refused("a") };
+        assert_eq!(reach(&doubled, &names("a")), None);
     }
 }
