@@ -6,12 +6,13 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use kopia_codec::compression::Compression;
 use kopia_format::index::{Entry, Index};
 use kopia_format::{BlobId, ContentId};
 
-use crate::index::Opener;
+use crate::index::{Indexes, Opener};
 use crate::{Error, Repository, Result};
 
 /// Attempts before giving up when concurrent maintenance deletes index blobs under us.
@@ -52,8 +53,8 @@ impl Repository {
     /// Calls `visit` for every content that indexes know, deleted ones included, in the order of their keys: those
     /// without a prefix first.
     ///
-    /// Index blobs are read again and kept in memory meanwhile, some 40 bytes for each of their entries. Those that a
-    /// repository opened degraded cannot read say nothing.
+    /// Index blobs are read again and kept in memory meanwhile, some 40 bytes for each of their entries. A repository
+    /// opened degraded leaves out those that it cannot read, and logs of compactions.
     ///
     /// # Errors
     /// [`kopia_storage::Error::NoBlobs`] behind a server, [`Error::CorruptBlob`], [`Error::Storage`].
@@ -91,32 +92,44 @@ impl Repository {
 
     /// Reads all index blobs that count: those of a new list if one has vanished.
     fn read_indexes(&self) -> Result<Vec<Index<Vec<u8>>>> {
+        let degraded = self.options().degraded;
         for _ in 1..ATTEMPTS {
-            match self.try_indexes(false) {
-                Err(error) if is_not_found(&error) => {
-                    if !self.refresh()? {
-                        break;
-                    }
-                }
+            let listed = self.indexes()?.snapshot();
+            let vanished = match self.try_indexes(&listed, false) {
+                Err(error) if is_not_found(&error) => error,
                 read => return read,
+            };
+            match self.refresh() {
+                Err(error) if !degraded => return Err(error),
+                // The rest can be read all the same.
+                Err(error) => tracing::warn!(%error, "indexes cannot be read again"),
+                Ok(_) => {}
+            }
+            let is_same = Arc::ptr_eq(&listed, &self.indexes()?.snapshot());
+            if is_same && !degraded {
+                return Err(vanished);
+            }
+            if is_same {
+                break;
             }
         }
-        self.try_indexes(true)
+        self.try_indexes(&self.indexes()?.snapshot(), true)
     }
 
-    /// Reads the index blobs of the last list. A degraded repository leaves out what it cannot read; one that has
-    /// vanished only if it is `lost`, as others may have taken its place.
-    fn try_indexes(&self, lost: bool) -> Result<Vec<Index<Vec<u8>>>> {
+    /// Reads the index blobs of a list. A degraded repository leaves out what it cannot read; what has vanished
+    /// only if it is `lost`, or was when the list was made: otherwise others may have taken its place.
+    fn try_indexes(&self, listed: &Indexes, lost: bool) -> Result<Vec<Index<Vec<u8>>>> {
+        let degraded = self.options().degraded;
+        let is_lost = |error: &Error| error.blob_id().is_some_and(|blob| listed.unreadable.lacks(blob));
+        let is_left_out = |error: &Error| degraded && (lost || !is_not_found(error) || is_lost(error));
+        let blobs = self.active_index_blobs(listed, &is_left_out)?;
         let mut opener = Opener::new(self.sealing());
         let mut read = |id: &BlobId| {
             let plain = opener.open(id, self.store().read(id)?)?;
             Index::parse(plain.to_vec()).map_err(|error| Error::blob(id, error))
         };
-        let blobs = self.index_blobs()?;
-        let degraded = self.options().degraded;
-        let is_left_out = |error: &Error| degraded && (lost || !is_not_found(error));
         let indexes = blobs.iter().map(|blob| read(&blob.id));
-        indexes.filter(|index| !index.as_ref().is_err_and(is_left_out)).collect()
+        indexes.filter(|index| !index.as_ref().is_err_and(&is_left_out)).collect()
     }
 }
 

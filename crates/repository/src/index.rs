@@ -222,12 +222,14 @@ impl Indexes {
         epoch::active_set(&listing::ids(&self.listing.epochs)).write_epoch
     }
 
-    /// Returns the index blobs that count, by name: where there are no epochs, compaction logs are read to know which.
+    /// Returns the index blobs that count, by name: where there are no epochs, compaction logs are read to know which,
+    /// but for those with errors that are left out.
     pub(crate) fn active(
         &self,
         store: &dyn BlobStore,
         sealing: &Sealing,
         epochs: bool,
+        is_left_out: &dyn Fn(&Error) -> bool,
     ) -> Result<Vec<BlobInfo>> {
         let Listing { epochs: of_epochs, plain, logs } = &self.listing;
         if epochs {
@@ -238,7 +240,8 @@ impl Indexes {
             let bytes = opener.open(&blob.id, store.read(&blob.id)?)?;
             CompactionLog::parse(bytes).map_err(|error| Error::blob(&blob.id, error))
         };
-        let logs = logs.iter().map(&mut read).collect::<Result<Vec<_>>>()?;
+        let logs = logs.iter().map(&mut read).filter(|log| !log.as_ref().is_err_and(is_left_out));
+        let logs = logs.collect::<Result<Vec<_>>>()?;
         Ok(listing::infos(plain, compaction::active_set(&listing::ids(plain), &logs)))
     }
 }

@@ -13,9 +13,8 @@ use kopia_format::ObjectId;
 use kopia_format::format_blob::{Envelope, EpochParameters, RepositoryFormat};
 use kopia_storage::{BlobInfo, BlobStore, ContentServer};
 
-use crate::Result;
 use crate::contents::Contents;
-use crate::index::{LiveIndex, Unreadable, UnreadableParts};
+use crate::index::{Indexes, LiveIndex, Unreadable, UnreadableParts};
 use crate::lru::Lru;
 use crate::object::{Allowance, Extent};
 use crate::parallel::Cores;
@@ -23,6 +22,7 @@ use crate::sealing::Sealing;
 use crate::traffic::{Meter, Traffic};
 use crate::tree::Listing;
 use crate::upkeep::Upkeep;
+use crate::{Error, Result};
 
 pub use options::OpenOptions;
 pub use resources::Resources;
@@ -305,10 +305,20 @@ impl Repository {
     /// Returns the index blobs that count, sorted by id, without their times.
     ///
     /// # Errors
-    /// [`kopia_storage::Error::NoBlobs`] behind a server; those of compaction logs that cannot be read.
+    /// [`kopia_storage::Error::NoBlobs`] behind a server; those of compaction logs that cannot be read, unless it
+    /// was opened degraded: then the blobs that they replaced count as well.
     pub fn index_blobs(&self) -> Result<Vec<BlobInfo>> {
-        let Blobs { format, indexes, .. } = self.blobs()?;
-        let mut blobs = indexes.now().active(self.store(), self.sealing(), format.epochs)?;
+        self.active_index_blobs(&self.indexes()?.snapshot(), &|_| self.options().degraded)
+    }
+
+    /// As [`Self::index_blobs`], of these indexes; compaction logs with such errors are left out.
+    pub(crate) fn active_index_blobs(
+        &self,
+        indexes: &Indexes,
+        is_left_out: &dyn Fn(&Error) -> bool,
+    ) -> Result<Vec<BlobInfo>> {
+        let epochs = self.blobs()?.format.epochs;
+        let mut blobs = indexes.active(self.store(), self.sealing(), epochs, is_left_out)?;
         blobs.sort_by(|one, other| one.id.cmp(&other.id));
         Ok(blobs)
     }

@@ -2,12 +2,14 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 
 use std::collections::HashSet;
+use std::ops::ControlFlow;
 
 use kopia_codec::key::Password;
 use kopia_format::BlobId;
-use kopia_repository::Repository;
 use kopia_repository::verify::Options;
+use kopia_repository::{Repository, Unreadable};
 use kopia_storage::FilesystemStore;
+use kopia_storage::testing::FaultyStore;
 use kopia_testkit::damage::{self, RepositoryCopy};
 use kopia_testkit::golden::{self, Case};
 use rayon::prelude::*;
@@ -60,6 +62,38 @@ fn damaged_index_blobs_are_named_and_made_up_for() {
     assert_eq!((first.word(), first.blob_id().map(BlobId::as_str)), ("index_blob", Some(&*indexes[0].id)));
     assert_eq!(first.error().map(kopia_repository::Error::word), Some("corrupt_blob"));
     assert_whole(&repository, &case);
+}
+
+#[test]
+fn logs_of_compactions_that_are_lost_end_no_list() {
+    let case = golden::case("compacted-v0.8.4");
+    let copy = damage::copy_repository(&case);
+    let password = Password::from(&*case.password);
+    let store = || FilesystemStore::open(copy.path()).unwrap();
+    let listed = |repository: &Repository| {
+        let mut ids = HashSet::new();
+        repository
+            .content_infos(|info| {
+                ids.insert(info.id);
+                ControlFlow::Continue(())
+            })
+            .unwrap();
+        ids
+    };
+    let whole = Repository::open(store(), &password).unwrap();
+    let (all, blobs) = (listed(&whole), whole.index_blobs().unwrap());
+    let logs = copy.blobs("m");
+    assert!(!all.is_empty() && !logs.is_empty());
+    let vanished = FaultyStore::new(store()).missing(logs.iter().map(|log| log.id.parse().unwrap()));
+    let vanished = Repository::open_degraded(vanished, &password).unwrap();
+    logs.iter().for_each(|log| log.truncate(40));
+    for repository in [vanished, open(&copy, &case)] {
+        let words: Vec<_> = repository.lost_indexes().iter().map(Unreadable::word).collect();
+        assert_eq!(words, vec!["compaction_log"; logs.len()]);
+        // What was compacted counts again, if it is still there.
+        assert!(listed(&repository).is_superset(&all));
+        assert!(repository.index_blobs().unwrap().len() >= blobs.len());
+    }
 }
 
 #[test]

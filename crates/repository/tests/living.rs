@@ -352,11 +352,67 @@ fn index_blobs_that_cannot_be_read_list_nothing_if_degraded_and_are_errors_if_no
         Repository::open_with(store, &Password::from(PASSWORD), &degraded()).unwrap()
     };
     assert!(listed(&open(Arc::new(memory.clone()))).is_empty());
-    let lost = Arc::new(CountingStore::new(FaultyStore::new(memory).missing([index])));
+    let lost = Arc::new(CountingStore::new(FaultyStore::new(memory.clone()).missing([index])));
     let repository = open(lost.clone());
+    // New packs say nothing of what was lost when it was opened.
+    memory.insert("p0123456789abcdef0123456789abcdef-s99".parse().unwrap(), *b"being written");
     lost.take();
     assert!(listed(&repository).is_empty());
-    assert_eq!(lost.take().whole.len(), 2, "it is looked for once more");
+    let calls = lost.take();
+    assert_eq!((calls.whole.len(), calls.lists.len(), calls.ranges.len()), (1, 0, 0), "it was looked for");
+}
+
+#[test]
+fn contents_are_listed_as_far_as_they_are_known_where_blobs_cannot_be_listed_again() {
+    let (memory, _) = written();
+    let index = memory.list("x").unwrap().remove(0).id;
+    // Another index has one content.
+    for (name, bytes) in RepositoryWriter::new().finish() {
+        if name.starts_with(['q', 'x']) {
+            memory.insert(name.parse().unwrap(), bytes);
+        }
+    }
+    for is_degraded in [false, true] {
+        let (fails, lists) = (AtomicBool::new(false), AtomicUsize::new(0));
+        let store = Arc::new(Unlisted { inner: memory.clone(), fails, lists });
+        let options = if is_degraded { degraded() } else { OpenOptions::default() };
+        let repository = Repository::open_with(store.clone(), &Password::from(PASSWORD), &options).unwrap();
+        assert_eq!(listed(&repository).len(), FILES + 5);
+        let bytes = memory.remove(&index).unwrap();
+        store.fails.store(true, Ordering::SeqCst);
+        let mut count = 0;
+        let read = repository.content_infos(|_| {
+            count += 1;
+            ControlFlow::Continue(())
+        });
+        assert_eq!((read.is_ok(), count), (is_degraded, usize::from(is_degraded)));
+        memory.insert(index.clone(), bytes);
+    }
+}
+
+#[test]
+fn an_index_blob_that_is_listed_and_not_there_is_looked_for_once() {
+    let (memory, _) = written();
+    let index = memory.list("x").unwrap().remove(0).id;
+    let undisturbed = Arc::new(ChangingStore::new(memory.clone()));
+    open(undisturbed.clone());
+    let opening = undisturbed.calls();
+    let bytes = memory.read(&index).unwrap();
+    let removed = || {
+        let (memory, index) = (memory.clone(), index.clone());
+        move || drop(memory.remove(&index))
+    };
+    let (back, id) = (memory.clone(), index.clone());
+    // It is there while blobs are listed, and never when it is read.
+    let store = ChangingStore::new(memory.clone())
+        .before_call(opening + 1, removed())
+        .before_call(opening + 2, move || back.insert(id, bytes))
+        .before_call(opening + 5, removed());
+    let store = Arc::new(store);
+    let repository = open(store.clone());
+    let error = repository.content_infos(|_| ControlFlow::Continue(())).unwrap_err();
+    assert_eq!(error.blob_id(), Some(&index), "{error}");
+    assert_eq!(store.calls() - opening, 4, "one read, and three lists");
 }
 
 #[test]

@@ -111,6 +111,11 @@ pub(crate) struct UnreadableParts {
 }
 
 impl UnreadableParts {
+    /// Returns whether a blob is missing that the indexes need.
+    pub(crate) fn lacks(&self, blob: &BlobId) -> bool {
+        self.all[..self.of_indexes].iter().any(|part| part.blob_id() == Some(blob))
+    }
+
     /// Returns whether epochs have no index blobs.
     pub(super) fn lacks_epochs(&self) -> bool {
         self.all.iter().any(|part| matches!(part, Unreadable::MissingEpochs(..)))
