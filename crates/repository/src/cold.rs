@@ -149,6 +149,11 @@ impl ColdBlobs {
     /// # Errors
     /// What the store said.
     pub fn look(&mut self, store: &dyn BlobStore) -> Result<()> {
+        if store.cold().is_none() {
+            // At once: dropping the first of very many moves all others, each time.
+            self.blobs.clear();
+            return Ok(());
+        }
         let mut unseen = self.blobs.len();
         while unseen > 0 {
             let (before, count) = (self.blobs.len(), LOOKED_AT.min(unseen));

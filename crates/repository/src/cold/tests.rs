@@ -1,8 +1,9 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kopia_codec::key::Password;
-use kopia_storage::MemoryStore;
 use kopia_storage::testing::{ArchivingStore, CountingStore};
+use kopia_storage::{BlobBytes, BlobInfo, ColdStorage, MemoryStore, ReadProfile};
 use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
 use serde_json::json;
 
@@ -128,8 +129,54 @@ fn however_many_there_are_all_can_be_read_where_there_is_no_archive_any_more() {
     let listed = store.cold().unwrap().list_cold("p").unwrap();
     let mut cold = ColdBlobs::of(&store, Step::Files, listed).unwrap();
     assert_eq!(cold.blobs().len(), 3 * LOOKED_AT + 1);
-    cold.look(&blobs).unwrap();
+    let without = NoArchive { inner: blobs, asked: AtomicUsize::new(0) };
+    cold.look(&without).unwrap();
     assert!(cold.is_empty());
+    assert_eq!(without.asked.into_inner(), 1, "all at once");
+}
+
+/// A store without an archive, which counts how often it is asked for one.
+#[derive(Debug)]
+struct NoArchive {
+    inner: MemoryStore,
+    asked: AtomicUsize,
+}
+
+impl BlobStore for NoArchive {
+    fn location(&self) -> String {
+        self.inner.location()
+    }
+
+    fn list(&self, prefix: &str) -> kopia_storage::Result<Vec<BlobInfo>> {
+        self.inner.list(prefix)
+    }
+
+    fn length(&self, id: &BlobId) -> kopia_storage::Result<u64> {
+        self.inner.length(id)
+    }
+
+    fn read_range(
+        &self,
+        id: &BlobId,
+        offset: u64,
+        length: usize,
+        buffer: Vec<u8>,
+    ) -> kopia_storage::Result<BlobBytes> {
+        self.inner.read_range(id, offset, length, buffer)
+    }
+
+    fn read(&self, id: &BlobId) -> kopia_storage::Result<Vec<u8>> {
+        self.inner.read(id)
+    }
+
+    fn cold(&self) -> Option<&dyn ColdStorage> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        None
+    }
+
+    fn profile(&self) -> ReadProfile {
+        self.inner.profile()
+    }
 }
 
 #[test]
