@@ -290,6 +290,19 @@ fn as_it_stands_each_entry_is_in_the_directory_that_has_it() {
     assert_eq!(once.names, ["d: false", "d/g", "e/h", "back: false", "f"]);
 }
 
+/// Where entries are not in kopia's order, their names are read once more, with those that lead elsewhere.
+#[test]
+fn as_it_stands_each_entry_is_visited_whatever_their_order() {
+    let names = ["x/y", "b", "a", "c/d"];
+    let root = root(|writer| {
+        let file = writer.file(b"x");
+        writer.directory(&names.map(|name| entry("f", name, &file)))
+    });
+    let mut once = Once { seen: [root.object()].into(), ..Once::default() };
+    assert!(Walk::new(root.repository()).as_it_stands().run([(&root, ())], &mut once).is_continue());
+    assert_eq!(once.names, names);
+}
+
 #[test]
 fn a_walk_goes_no_deeper_than_it_may() {
     let root = small();

@@ -154,7 +154,7 @@ impl Fetched {
         let mut names = SeenNames::default();
         read(&mut |entry| {
             visit(match entry {
-                Ok(entry) if names.add(&entry, |visit| source::reread(&read, visit)) => {
+                Ok(entry) if names.add(&entry, |visit| source::reread(&read, |_| true, visit)) => {
                     Ok(Entry::new(&self.repository, entry.into_owned()))
                 }
                 Ok(entry) => Err(source::doubled(&entry.name, entry.object)),

@@ -14,7 +14,8 @@ use kopia_format::directory::{Entry, EntryKind};
 /// The most names of one directory that are remembered, each in some 16 bytes.
 const MAX_REMEMBERED: usize = 4 << 20;
 
-/// The names of the entries that were read; those that lead into directories do not belong here.
+/// The names of the entries that were read; those that lead into directories belong here only where entries are
+/// visited as they stand.
 #[derive(Default)]
 pub(super) struct SeenNames {
     count: u64,
@@ -29,7 +30,7 @@ pub(super) struct SeenNames {
 impl SeenNames {
     /// Adds the name of the next entry and returns whether none before has it.
     ///
-    /// `reread` calls back with the entries from the first one on, until it is told to stop.
+    /// `reread` calls back with the entries whose names are added, from the first one on, until it is told to stop.
     pub(super) fn add(
         &mut self,
         entry: &Entry<'_>,

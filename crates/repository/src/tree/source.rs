@@ -93,14 +93,15 @@ pub(super) fn doubled(name: &str, object: ObjectId) -> Refused {
     Refused { name: name.into(), why: Refusal::Doubled, object: Some(object) }
 }
 
-/// Reads a directory once more and visits the entries whose names do not lead elsewhere.
+/// Reads a directory once more and visits those of its entries that are wanted.
 pub(super) fn reread(
     read: &dyn Fn(&mut Visit<'_>) -> Read,
+    is_wanted: fn(&directory::Entry<'_>) -> bool,
     visit: &mut dyn FnMut(&directory::Entry<'_>) -> ControlFlow<()>,
 ) {
     // The first reading reports what is wrong with the directory.
     let _ = read(&mut |entry| match entry {
-        Ok(entry) if !entry.name.contains('/') => visit(&entry),
+        Ok(entry) if is_wanted(&entry) => visit(&entry),
         _ => ControlFlow::Continue(()),
     });
 }
@@ -138,7 +139,7 @@ pub(super) fn merge(
             placed.push(Placed { name: (&*entry.name).into(), at: 0, entry: entry.into() });
             ControlFlow::Continue(())
         }
-        Ok(entry) if !names.add(&entry, |visit| reread(read, visit)) => {
+        Ok(entry) if !names.add(&entry, |visit| reread(read, |entry| !entry.name.contains('/'), visit)) => {
             visit(Err(doubled(&entry.name, entry.object)))
         }
         Ok(entry) => {
