@@ -248,7 +248,7 @@ fn found_or_like(snapshot: &Snapshot, path: &str) -> Result<Selection> {
 /// Adds to the error of a path that leads nowhere the one that was probably meant.
 fn like(error: Error, root: &Entry, path: &str) -> Error {
     match error {
-        Error::NotFound { what, candidates } if candidates.is_empty() => {
+        Error::NotFound { what, .. } => {
             Error::NotFound { what, candidates: root.nearest(path).into_iter().collect() }
         }
         error => error,

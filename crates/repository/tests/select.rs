@@ -228,3 +228,64 @@ fn what_is_there_counts_before_what_was_deleted() {
     assert_eq!((selection.entry.name(), &*selection.path), ("b", "b"));
     assert_eq!(selection.passed_over.unwrap().id(), deleted);
 }
+
+/// Of the sources that a path lies in, the longest comes first unless another has a newer snapshot.
+#[test]
+fn of_snapshots_of_the_same_time_that_of_the_longest_source_counts() {
+    let mut writer = RepositoryWriter::new();
+    let inner = writer.directory(&[]);
+    let outer = writer.directory(&[json!({"name": "b", "type": "d", "mode": "0755", "obj": inner})]);
+    for (path, root) in [("/a", &outer), ("/a/b", &inner)] {
+        writer.manifest(json!({
+            "source": {"host": "h", "userName": "u", "path": path},
+            "startTime": "2026-01-01T00:00:00Z",
+            "endTime": "2026-01-01T00:00:00Z",
+            "rootEntry": {"name": "root", "type": "d", "mode": "0755", "obj": root},
+        }));
+    }
+    let repository = open(writer);
+    let selection = repository.select(&Query { name: "u@h:/a/b", ..Query::default() }).unwrap();
+    assert_eq!(selection.snapshot.unwrap().source().to_string(), "u@h:/a/b");
+    assert!(selection.passed_over.is_none());
+}
+
+/// As restic writes them; names may have colons all the same.
+#[test]
+fn a_colon_may_stand_before_the_path_after_latest_and_ids() {
+    let mut writer = RepositoryWriter::new();
+    let bytes = writer.file(b"bytes");
+    let long = format!("{}:b", "a".repeat(40));
+    let files = ["f", "a:b", &long]
+        .map(|name| json!({"name": name, "type": "f", "mode": "0644", "size": 5, "obj": bytes}));
+    let root = writer.directory(&files);
+    let snapshot =
+        writer.snapshot("u@h:/home", json!({"name": "root", "type": "d", "mode": "0755", "obj": root}));
+    let repository = open(writer);
+    for head in ["latest", "latest~0", "oldest", &snapshot, &snapshot[..4], &root] {
+        for before in ["/", ":/", ":"] {
+            for path in ["f", "a:b", &long] {
+                let name = format!("{head}{before}{path}");
+                let query = Query { name: &name, ..Query::default() };
+                let selection = repository.select(&query).unwrap_or_else(|error| panic!("{name}: {error}"));
+                assert_eq!(selection.entry.name(), path, "{name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn of_a_path_that_leads_nowhere_the_one_that_is_most_like_it_is_told() {
+    let mut writer = RepositoryWriter::new();
+    let bytes = writer.file(b"bytes");
+    let file = |name: &str| json!({"name": name, "type": "f", "mode": "0644", "size": 5, "obj": bytes});
+    let sub = writer.directory(&["other", "deeper"].map(file));
+    let sub = json!({"name": "sub", "type": "d", "mode": "0755", "obj": sub});
+    let root = writer.directory(&[sub, file("notes.txt"), file("hello.txt")]);
+    writer.snapshot("u@h:/a", json!({"name": "root", "type": "d", "mode": "0755", "obj": root}));
+    let repository = open(writer);
+    let nearest = |name: &str| candidates(select(&repository, name, ("", "")));
+    assert_eq!(nearest("latest/helo.txt"), ["/hello.txt"]);
+    assert_eq!(nearest("u@h:/a//sub/depeer/x"), ["/sub/deeper"]);
+    assert_eq!(nearest(&format!("{root}/sub/depeer")), ["/sub/deeper"]);
+    assert!(nearest("latest/nothing-like-it").is_empty());
+}

@@ -18,14 +18,15 @@ impl Entry {
         for component in path.split('/').filter(|component| !component.is_empty()) {
             match folder.lookup(component).ok()? {
                 Some(entry) => (folder, walked) = (entry, format!("{walked}/{component}")),
-                None => return Some(format!("{walked}/{}", folder.like(component)?)),
+                None => return Some(format!("{walked}/{}", folder.like(component, COMPARED)?)),
             }
         }
         None
     }
 
-    fn like(&self, name: &str) -> Option<String> {
-        let (mut nearest, mut left) = (Nearest::new(name), COMPARED);
+    /// Returns which of the first `left` names of a directory is most like `name`.
+    fn like(&self, name: &str, mut left: usize) -> Option<String> {
+        let mut nearest = Nearest::new(name);
         let looked = self.for_each(|entry| {
             if let Ok(entry) = entry {
                 nearest.offer(entry.name());
@@ -36,5 +37,26 @@ impl Entry {
         // What was offered before the damage is there all the same.
         drop(looked);
         nearest.into_name()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kopia_testkit::writer::RepositoryWriter;
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::open;
+
+    #[test]
+    fn no_more_names_are_compared_than_may_be() {
+        let mut writer = RepositoryWriter::new();
+        let bytes = writer.file(b"");
+        let file = |name: &str| json!({"name": name, "type": "f", "obj": bytes});
+        let root = writer.directory(&["first", "other", "hello"].map(file));
+        let root = Entry::of_directory(&open(writer), root.parse().unwrap());
+        for (most, nearest) in [(2, None), (3, Some("hello"))] {
+            assert_eq!(root.like("helo", most).as_deref(), nearest);
+        }
     }
 }
