@@ -170,6 +170,23 @@ fn long_directories_know_such_names_too() {
     assert_eq!(listed(&directories[1]), ["\"x\\\" one"]);
 }
 
+/// Two directories have one object, and names put something more into one of them.
+#[test]
+fn names_lead_into_a_directory_whose_own_entries_are_kept() {
+    let root = root(|writer| {
+        let one = writer.file(b"one");
+        let inner = writer.directory(&[entry("own", "f", &one, 3)]);
+        vec![entry("d", "d", &inner, 0), entry("e", "d", &inner, 0), entry("d/x", "f", &one, 3)]
+    });
+    for _ in 0..3 {
+        for path in ["e/own", "d/own", "d/x"] {
+            assert_eq!(root.at(path).unwrap().size(), 3, "{path}");
+        }
+        assert!(root.lookup("e/x").unwrap().is_none());
+        assert_eq!(listed(&root), ["d/", "d/own one", "d/x one", "e/", "e/own one"]);
+    }
+}
+
 /// Every order of entries that is not kopia's: of those of one name the first counts.
 #[test]
 fn of_entries_of_one_name_the_first_counts_wherever_the_others_stand() {
@@ -180,7 +197,9 @@ fn of_entries_of_one_name_the_first_counts_wherever_the_others_stand() {
         let root = root(|writer| {
             let [one, two] = [writer.file(b"one"), writer.file(b"two")];
             let inner = writer.directory(&[]);
-            let mut entries = vec![
+            let before = ["w/x", "w/y"].map(|name| entry(name, "f", &one, 3));
+            let mut entries = if slashed { before.to_vec() } else { Vec::new() };
+            entries.extend([
                 // Sorted as kopia does it, with the name of a directory for a file.
                 entry("a", "d", &inner, 0),
                 entry("a", "f", &one, 3),
@@ -192,7 +211,7 @@ fn of_entries_of_one_name_the_first_counts_wherever_the_others_stand() {
                 entry("e", "d", &inner, 0),
                 entry("d", "f", &two, 3),
                 entry("a", "d", &inner, 0),
-            ];
+            ]);
             entries.extend(slashed.then(|| entry("x/y", "f", &one, 3)));
             entries
         });
@@ -200,7 +219,8 @@ fn of_entries_of_one_name_the_first_counts_wherever_the_others_stand() {
         lines.sort();
         let mut expected = ["a/", "b one", "c one", "d one", "e/"].map(String::from).to_vec();
         expected.extend(["a", "a", "b", "d"].map(doubled));
-        let placed = if slashed { &["x/ implied", "x/y one"][..] } else { &[] };
+        let placed =
+            if slashed { &["w/ implied", "w/x one", "w/y one", "x/ implied", "x/y one"][..] } else { &[] };
         expected.extend(placed.iter().map(|&line| line.into()));
         expected.sort();
         assert_eq!(lines, expected, "{slashed}");

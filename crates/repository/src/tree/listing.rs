@@ -160,9 +160,54 @@ impl Entry {
 
 #[cfg(test)]
 mod tests {
+    use kopia_codec::key::Password;
+    use kopia_format::ObjectId;
     use kopia_format::directory::Refusal;
+    use kopia_storage::MemoryStore;
+    use kopia_storage::testing::CountingStore;
+    use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
+    use serde_json::json;
 
     use super::*;
+    use crate::testing::open;
+    use crate::{OpenOptions, Resources};
+
+    /// Writes a directory of files with these names, and returns its object.
+    fn directory_of(writer: &mut RepositoryWriter, names: impl Iterator<Item = String>) -> ObjectId {
+        let bytes = writer.file(b"");
+        let entries: Vec<_> = names.map(|name| json!({"name": name, "type": "f", "obj": bytes})).collect();
+        writer.directory(&entries).parse().unwrap()
+    }
+
+    #[test]
+    fn a_directory_that_takes_as_much_as_it_may_is_kept_and_none_that_takes_more() {
+        let mut writer = RepositoryWriter::new();
+        let object = directory_of(&mut writer, ["a", "bb", "ccc"].map(String::from).into_iter());
+        let directory = Entry::of_directory(&open(writer), object);
+        let entry = size_of::<Result<directory::Entry<'static>, Refused>>() + size_of::<u32>();
+        let most = 3 * entry + "abbccc".len();
+        let parsed = |most| Listing::parse(directory.fetch(), most).unwrap();
+        let listing = parsed(most).unwrap();
+        assert_eq!((listing.entries.len(), listing.size()), (3, size_of::<Listing>() + most));
+        assert!(parsed(most - 1).is_none());
+    }
+
+    #[test]
+    fn what_is_too_long_to_be_kept_is_read_once_each_time() {
+        let mut writer = RepositoryWriter::new();
+        let object = directory_of(&mut writer, (10..50).map(|number| number.to_string()));
+        let blobs = writer.finish().into_iter().map(|(name, bytes)| (name.parse().unwrap(), bytes));
+        let store = Arc::new(CountingStore::new(blobs.collect::<MemoryStore>()));
+        let resources = Resources::default().content_cache(0).directory_cache(2000);
+        let options = OpenOptions { resources, ..OpenOptions::default() };
+        let repository = Repository::open_with(store.clone(), &Password::from(PASSWORD), &options).unwrap();
+        let directory = Entry::of_directory(&repository, object);
+        for lookup in 0..3 {
+            store.take();
+            assert!(directory.lookup("other").unwrap().is_none());
+            assert_eq!(store.take().ranges.len(), 1, "lookup {lookup}");
+        }
+    }
 
     #[test]
     fn the_memory_of_a_listing_is_that_of_all_its_texts() {
