@@ -504,6 +504,50 @@ fn names_that_lead_into_folders_are_sound() {
     assert_eq!(said(writer), [""; 0]);
 }
 
+/// Names put entries into a directory, of which its object says nothing.
+#[test]
+fn an_entry_is_verified_by_itself_with_what_names_put_into_it() {
+    let mut writer = RepositoryWriter::new();
+    let hello = writer.file(b"hello");
+    let inner = writer.directory(&[file("x", &hello, 5)]);
+    let root = writer.directory(&[
+        entry("a", "d", &inner),
+        entry("b", "d", &inner),
+        entry("c", "d", &inner),
+        file("a/x", &hello, 5),
+        file("b/x", &hello, 5),
+        file("c/y", &hello, 4),
+        file("z", &hello, 4),
+    ]);
+    writer.snapshot("app@host:/data", entry("data", "d", &root));
+    let blobs = writer.finish().into_iter().map(|(name, blob)| (name.parse().unwrap(), blob));
+    let repository = open(blobs.collect());
+    let root = repository.snapshots().unwrap().iter().next().unwrap().root().unwrap();
+    let lost = |paths: &[&str]| {
+        let subject =
+            |path: &&str| Subject { snapshot: None, entry: root.at(path).unwrap(), path: (*path).into() };
+        let subjects: Vec<_> = paths.iter().map(subject).collect();
+        affected(&repository.verify_entries(&subjects, &Options::default(), &()).unwrap())
+    };
+    // The directory has one of this name.
+    assert_eq!(lost(&["a"]), ["a/x"]);
+    assert_eq!(lost(&["a", "b"]), ["a/x", "b/x"]);
+    assert_eq!(lost(&["c"]), ["c/y"]);
+    assert_eq!(lost(&["z"]), ["z"]);
+}
+
+#[test]
+fn a_file_that_reads_like_a_directory_is_verified_as_a_file() {
+    let mut writer = RepositoryWriter::new();
+    let hello = writer.file(b"hello");
+    let json = json!({"stream": "kopia:directory", "entries": [file("x", &hello, 5)]}).to_string();
+    let bytes = writer.file(json.as_bytes());
+    writer.snapshot("app@host:/data", file("data", &bytes, json.len()));
+    let blobs = writer.finish().into_iter().map(|(name, blob)| (name.parse().unwrap(), blob));
+    let report = open(blobs.collect()).verify(&Options::default(), &()).unwrap();
+    assert_eq!((report.directories, report.files, report.is_sound()), (0, 1, true));
+}
+
 #[test]
 fn a_snapshot_without_a_root_is_lost_and_the_others_are_verified() {
     let mut writer = RepositoryWriter::new();
