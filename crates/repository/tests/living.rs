@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use kopia_codec::key::Password;
 use kopia_format::{BlobId, ContentId};
 use kopia_repository::contents::Located;
+use kopia_repository::select::Query;
 use kopia_repository::verify::{self, Coverage};
 use kopia_repository::{ContentInfo, ContentLocation, Error, OpenOptions, Repository};
 use kopia_storage::testing::{ChangingStore, CountingStore, FaultyStore};
@@ -174,6 +175,24 @@ fn a_list_whose_manifests_were_replaced_is_made_anew() {
         let snapshots = repository.snapshots().unwrap();
         assert_eq!((snapshots.iter().count(), snapshots.lost().len()), (1, 0), "{options:?}");
     }
+}
+
+#[test]
+fn a_snapshot_that_was_written_since_is_found_by_its_name() {
+    let mut writer = RepositoryWriter::new();
+    let root = json!({"name": "root", "type": "d", "mode": "0755", "obj": writer.directory(&[])});
+    let first = writer.snapshot("u@h:/a", root.clone());
+    writer.snapshot("u@h:/b", root);
+    let (blobs, mut living) = writer.finish_live();
+    let blobs = blobs.into_iter().map(|(name, bytes)| (name.parse().unwrap(), bytes));
+    let memory: MemoryStore = blobs.collect();
+    apply(&memory, living.compact_manifests(|id| id == first));
+    let repository = open(memory.clone());
+    let query = Query { name: "u@h:/b", ..Query::default() };
+    assert!(matches!(repository.select(&query), Err(Error::NotFound { .. })));
+    apply(&memory, living.compact_manifests(|_| true));
+    let found = repository.select(&query).unwrap().snapshot.unwrap();
+    assert_eq!(found.source().to_string(), "u@h:/b");
 }
 
 #[test]

@@ -1,7 +1,11 @@
 //! What lists of manifests may take.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use kopia_codec::key::Password;
 use kopia_storage::MemoryStore;
+use kopia_storage::testing::DelayedStore;
 use kopia_testkit::writer::{PASSWORD, RepositoryWriter, gzip};
 use serde_json::json;
 
@@ -212,6 +216,21 @@ fn lists_are_in_memory_together_as_far_as_there_is_room() {
     ] {
         assert_eq!(at_once(lengths.iter().copied()), expected, "{lengths:?}");
     }
+}
+
+#[test]
+fn lists_that_lie_side_by_side_are_read_at_once_where_each_read_takes_long() {
+    let mut writer = RepositoryWriter::new();
+    for number in 0..8 {
+        let state = format!(r#"{{"id":"{number}","modified":"2026-01-01T00:00:00Z","deleted":true}}"#);
+        writer.content(Some('m'), &gzip(format!(r#"{{"entries":[{state}]}}"#).as_bytes()));
+    }
+    let blobs = writer.finish().into_iter().map(|(name, bytes)| (name.parse().unwrap(), bytes));
+    let store = Arc::new(DelayedStore::new(blobs.collect::<MemoryStore>(), Duration::ZERO));
+    let repository = Repository::open(store.clone(), &Password::from(PASSWORD)).unwrap();
+    store.take();
+    assert!(repository.snapshots().unwrap().hides_deleted());
+    assert_eq!(store.take().requests, 1);
 }
 
 #[test]
