@@ -270,6 +270,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn as_many_work_as_are_asked_for_and_else_as_there_are_cores() {
+        let three = Options { parallel: NonZeroUsize::new(3), ..Options::default() };
+        assert_eq!(three.workers(), 3);
+        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        assert_eq!(Options::default().workers(), cores);
+    }
+
+    #[test]
     fn values_have_names() {
         for (name, value) in Existing::NAMES {
             assert_eq!(name.parse(), Ok(value));

@@ -79,3 +79,35 @@ impl InTarget {
         Ok(handle)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use kopia_repository::Trail;
+
+    use super::*;
+    use crate::destination::leftover::Leftover;
+    use crate::destination::metadata::Attributes;
+
+    #[test]
+    fn what_its_owner_may_not_list_and_search_is_looked_into_where_that_is_insisted_on() {
+        let place = tempfile::tempdir().unwrap();
+        let set = |mode| fs::set_permissions(place.path(), fs::Permissions::from_mode(mode)).unwrap();
+        let root = fs::File::open(place.path()).unwrap();
+        let directory = Directory::root(Trail::root(None), Attributes::default(), Leftover::Nothing);
+        let look = |insists| {
+            let looked = look_into(root.as_fd(), &directory, insists);
+            looked.map(drop).map_err(|error| error.kind())
+        };
+        for (mode, looks) in
+            [(0o700, true), (0o500, true), (0o455, false), (0o155, false), (0o055, false), (0, false)]
+        {
+            set(mode);
+            let expected = if looks { Ok(()) } else { Err(io::ErrorKind::PermissionDenied) };
+            assert_eq!((look(false), look(true)), (expected, Ok(())), "{mode:o}");
+        }
+        set(0o700);
+    }
+}

@@ -45,10 +45,15 @@ fn writer() -> RepositoryWriter {
 
 /// Restores over the older file in place.
 fn restore(place: &Place, root: &Entry) -> Result<Outcome> {
+    restore_with(place, root, |_| ())
+}
+
+fn restore_with(place: &Place, root: &Entry, set: impl FnOnce(&mut Options)) -> Result<Outcome> {
     let _ = fs::create_dir(place.path("target"));
     fs::write(place.path("target/large"), older()).unwrap();
     let mut options = Options::default();
     options.in_place = true;
+    set(&mut options);
     kopia_restore::restore(root, place.path("target"), &options)
 }
 
@@ -78,6 +83,19 @@ fn a_damaged_piece_leaves_the_older_file_as_it_was() {
     assert_eq!(left, 3, "as many as differ");
     assert_eq!(restore(&place, &place.open("repo")).unwrap().problem_count, 0);
     assert!(fs::read(place.path("target/large")).unwrap() == large());
+}
+
+/// What is salvaged lies beside it. Here, zeros would take the place of bytes that are there.
+#[test]
+fn lost_pieces_are_not_blanked_in_the_file_that_is_changed() {
+    let place = Place::new();
+    place.finish("repo", writer());
+    // That of a piece that differs.
+    damage::blobs(&place.path("repo"), "p")[1].flip_bit(40, 0);
+    let outcome = restore_with(&place, &place.open("repo"), |options| options.salvage = true).unwrap();
+    assert_eq!(outcome.problem_count, 1, "{:?}", problems(&outcome));
+    assert!(outcome.problems[0].salvaged.is_none());
+    assert!(fs::read(place.path("target/large")).unwrap() == older());
 }
 
 #[test]

@@ -130,6 +130,22 @@ fn what_the_target_has_and_takes_has_words() {
 }
 
 #[test]
+fn a_folder_that_cannot_be_made_is_told_and_nothing_of_what_is_in_it() {
+    let place = Place::new();
+    let name = "n".repeat(300);
+    let root = place.root("repo", |writer| {
+        let hello = writer.file(b"hello");
+        let inner = writer.directory(&[file("g", &hello, 5)]);
+        let entries = [folder("inner", &inner), file("f", &hello, 5), link("l", &hello)];
+        let entries = [folder(&name, &writer.directory(&entries)), file("beside", &hello, 5)];
+        folder("data", &writer.directory(&entries))
+    });
+    let outcome = restore(&root, &place.path("target"), &Options::default());
+    assert_eq!(words(&outcome.problems), [(&*name, "unfit_name_length")]);
+    assert_eq!(crate::common::names(&place.path("target")), ["beside"]);
+}
+
+#[test]
 fn what_stays_undeleted_has_words() {
     for (summary, path, word) in [
         (r#"{"numFailed":1,"errors":[{"path":"secret","error":"no"}]}"#, "secret", "unread_in_backup"),

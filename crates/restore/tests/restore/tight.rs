@@ -325,6 +325,31 @@ fn a_folder_that_makes_room_has_its_attributes_before_the_end() {
     folders.iter().for_each(|path| set_mode(path, 0o700));
 }
 
+/// That would make no room.
+#[test]
+fn a_folder_that_replaces_nothing_is_moved_to_its_place_at_the_end_alone() {
+    let Some(mount) = tmpfs::mounted() else {
+        let place = Place::new();
+        fs::create_dir(place.path("mount")).unwrap();
+        let test = "tight::a_folder_that_replaces_nothing_is_moved_to_its_place_at_the_end_alone";
+        return tmpfs::rerun(test, &place.path("mount"));
+    };
+    let place = Place::new();
+    let root = place.root("repo", |writer| {
+        let (empty, full) = (writer.file(b""), writer.file(&[1; 8 * PAGE as usize]));
+        let new = writer.directory(&[file("empty", &empty, 0)]);
+        let entries = [folder("new", &new), file("f", &full, 8 * PAGE as usize)];
+        folder("data", &writer.directory(&entries))
+    });
+    let target = mount.join("target");
+    fs::create_dir(&target).unwrap();
+    fs::write(target.join("f"), [9; 8 * PAGE as usize]).unwrap();
+    tmpfs::resize(&mount, tmpfs::used(&mount) + 7 * PAGE);
+    let ended = kopia_restore::restore(&root, &target, &Options::default());
+    let Err(Error::NoRoom { unfinished, .. }) = &ended else { panic!("{ended:?}") };
+    assert!(unfinished.join("new/empty").exists() && !target.join("new").exists());
+}
+
 /// Root that may give files away has no rights in them then, unless it may do as it likes everywhere.
 #[test]
 fn a_folder_that_makes_room_and_is_given_away_is_no_problem_at_the_end() {
@@ -437,6 +462,27 @@ fn a_snapshots_own_tag_is_restored_and_ours_never_is() {
             assert_eq!(fs::read(place.path(&target).join(name)).unwrap(), b"the snapshot's");
         }
     }
+}
+
+/// Stops before anything is planned.
+struct AtOnce;
+
+impl Observer for AtOnce {
+    fn stop(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn ours_is_not_made_before_it_is_known_that_the_snapshot_has_none() {
+    let place = Place::new();
+    let root = place.root("repo", |writer| {
+        let tag = writer.file(b"the snapshot's");
+        folder("data", &writer.directory(&[file("CACHEDIR.TAG", &tag, 14)]))
+    });
+    let ended = kopia_restore::restore_observed(&root, place.path("target"), &Options::default(), &AtOnce);
+    let Err(Error::Stopped { unfinished }) = &ended else { panic!("{ended:?}") };
+    assert!(unfinished.is_dir() && !unfinished.join("CACHEDIR.TAG").exists());
 }
 
 #[test]
