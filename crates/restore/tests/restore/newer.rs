@@ -1,7 +1,7 @@
 //! Restoring only what the snapshot has newer.
 
 use std::fs::{self, File};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -261,6 +261,33 @@ fn folders_that_a_killed_restore_changed_do_not_pass_for_newer_ones() {
         let modified = |path: &Path| fs::metadata(path).unwrap().modified().unwrap();
         assert_eq!((mode(&sub), modified(&sub)), (expected.0, time(expected.1)), "{found:?}");
         assert_eq!((mode(&target), modified(&target)), (0o755, time(0)), "{found:?}");
+    }
+}
+
+/// In such a target, all that is made has setgid until it gets its own mode.
+#[test]
+fn a_folder_that_a_killed_restore_moved_in_a_setgid_target_does_not_pass_for_a_newer_one() {
+    let place = Place::new();
+    let (root, target) = (root(&place), place.path("target"));
+    fs::create_dir(&target).unwrap();
+    chown(&target, None, Some(rustix::process::getegid().as_raw())).unwrap();
+    set_mode(&target, 0o2711);
+    set_time(&target, -1);
+    // It ends when all is staged and nothing has its name yet.
+    let full = [(Call::Rename, Some(Errno::NOSPC))];
+    let options = newer(Existing::Verify);
+    let Some(ended) = refusing(&full, || kopia_restore::restore(&root, &target, &options)) else { return };
+    assert!(matches!(ended, Err(Error::NoRoom { .. })), "{ended:?}");
+    // As if it had been killed when the folder had its name, but not yet its attributes.
+    let (staging, sub) = (format!(".kopia-rs-restore-{}", root.object()), target.join("sub"));
+    fs::rename(target.join(staging).join("sub"), &sub).unwrap();
+    assert_eq!(mode(&sub), 0o2700);
+    let outcome = kopia_restore::restore(&root, &target, &options).unwrap();
+    assert_eq!(outcome.problem_count, 0, "{:?}", outcome.problems);
+    let then = SystemTime::UNIX_EPOCH + Duration::new(THEN.0, THEN.1);
+    for folder in [&sub, &target] {
+        let modified = fs::metadata(folder).unwrap().modified().unwrap();
+        assert_eq!((mode(folder), modified), (0o755, then), "{}", folder.display());
     }
 }
 

@@ -34,7 +34,7 @@ use super::Staging;
 use crate::destination::directory::Directory;
 use crate::destination::existing::look_into;
 use crate::destination::leftover::Leftover;
-use crate::destination::metadata::Attributes;
+use crate::destination::metadata::{Attributes, SETGID};
 
 /// What is noted of a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -236,9 +236,11 @@ impl Pending {
 }
 
 /// Returns whether a run that was interrupted may have left a directory like this that it had moved to its place:
-/// without its attributes, of which `mode` is the first that it gets.
+/// without its attributes, of which `mode` is the first that it gets. Where the target has setgid, so has what is made
+/// in the staging directory.
 fn may_be_made(mode: u32, stat: &Stat) -> bool {
-    [0o700, mode, mode & 0o777 | 0o700].contains(&(stat.st_mode & 0o7777))
+    let has = stat.st_mode & 0o7777;
+    [0o700, mode, mode & 0o777 | 0o700].iter().any(|made| has == *made || has == *made | SETGID)
 }
 
 /// Returns whether a run that was interrupted may have left a directory like this that had these attributes: with
@@ -419,13 +421,16 @@ mod tests {
     #[test]
     fn what_was_moved_is_known_by_each_mode_that_a_run_may_have_left_it_with() {
         let is_ours = |mode| may_be_made(0o3550, &stat(mode, 2));
-        // Made, made where no mode can be set later, and with its first one.
-        for mode in [0o700, 0o750, 0o3550] {
+        // Made, made where no mode can be set later, and with its first one; the first two also where setgid is
+        // inherited.
+        for mode in [0o700, 0o750, 0o2700, 0o2750, 0o3550] {
             assert!(is_ours(mode), "{mode:o}");
         }
-        for mode in [0, 0o550, 0o755, 0o3700, 0o3750, 0o3777] {
+        for mode in [0, 0o550, 0o755, 0o1550, 0o2755, 0o3700, 0o3750, 0o3777] {
             assert!(!is_ours(mode), "{mode:o}");
         }
+        // Nobody else is likely to set just this bit.
+        assert!(may_be_made(0o550, &stat(0o2550, 2)) && !may_be_made(0o550, &stat(0o2755, 2)));
     }
 
     #[test]
