@@ -83,7 +83,7 @@ impl<'a> Planner<'a> {
         let rounds = Rounds::new(&context, root);
         let staged = context
             .destination
-            .map(|Destination { staging, directories, .. }| Handles::looking(staging.handle(), directories));
+            .map(|Destination { staging, directories, .. }| Handles::of_made(staging.handle(), directories));
         Self {
             context,
             staged,

@@ -43,6 +43,8 @@ pub(crate) struct Directory {
     removed: AtomicBool,
     /// Whether what is there of it already cannot be looked at: then nothing is restored into it.
     unseen: AtomicBool,
+    /// Whether its directory in the staging tree has another owner, group or setgid bit than new ones have.
+    unlike_new: AtomicBool,
     /// What few directories have: there may be a million of them.
     rare: OnceLock<Box<Rare>>,
 }
@@ -130,6 +132,7 @@ impl Directory {
             replaces: AtomicBool::new(false),
             removed: AtomicBool::new(false),
             unseen: AtomicBool::new(false),
+            unlike_new: AtomicBool::new(false),
             rare: OnceLock::new(),
         }
     }
@@ -224,6 +227,18 @@ impl Directory {
     /// Returns whether what is there of it already cannot be looked at.
     pub(crate) fn is_unseen(&self) -> bool {
         self.unseen.load(Ordering::Relaxed)
+    }
+
+    /// Notes that an interrupted run left it in the staging tree with other attributes than new directories have, and
+    /// they cannot be changed, or that it lies in such a one.
+    pub(crate) fn set_unlike_new(&self) {
+        self.unlike_new.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns whether what is made in it may have another group than elsewhere in the staging tree. That is known once
+    /// it is [`made`](Self::made).
+    pub(crate) fn is_unlike_new(&self) -> bool {
+        self.unlike_new.load(Ordering::Relaxed)
     }
 
     /// Returns whether there is a directory in the staging tree that may have something in it.

@@ -5,6 +5,11 @@
 //! are opened again from the nearest one that is: downwards in as few system calls as the length of paths
 //! allows (`openat2`, which follows no link on the way), upwards by `..`, where device and inode say whether
 //! it is still the directory that it was.
+//!
+//! Directories that are not there yet are made on the way, and those that an interrupted run left are made as new ones
+//! are (`left`): nothing is made in a directory before that.
+
+mod left;
 
 use std::collections::VecDeque;
 use std::io;
@@ -12,13 +17,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use rustix::fs::{Access, AtFlags, Gid, Mode, OFlags, ResolveFlags};
+use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use super::directory::Directory;
-use super::metadata::SETGID;
+use super::metadata::probe::NewDirectory;
 use super::remove::remove_tree;
-use super::{DIRECTORY, Identity, open_directory, open_to_change};
+use super::{DIRECTORY, Identity, open_directory};
 use crate::destination::leftover::Leftover;
 
 /// The longest path that is given to the system at once; its limit is 4096 with the final NUL.
@@ -28,26 +33,33 @@ const PATH: usize = 4000;
 pub(crate) struct Handles<'a> {
     root: BorrowedFd<'a>,
     limit: usize,
-    /// Whether modes can be set later, so that a directory is nobody else's until it is finished.
-    sets_modes: bool,
-    /// Whether directories are made that are not there yet.
-    makes: bool,
+    /// How directories are made that are not there yet; `None` if none are made.
+    making: Option<Making>,
     /// The one used last in front.
     open: VecDeque<(Arc<Directory>, Rc<OwnedFd>)>,
     /// Whether `openat2` works here: it needs Linux 5.6, and sandboxes may refuse it.
     openat2: bool,
 }
 
+/// How directories are made.
+#[derive(Clone, Copy)]
+struct Making {
+    /// Whether modes can be set later, so that a directory is nobody else's until it is finished.
+    sets_modes: bool,
+    /// What they have then.
+    new: NewDirectory,
+}
+
 impl<'a> Handles<'a> {
     /// Starts at the staging directory; `limit` handles are kept open. Where modes cannot be set later,
     /// directories are made with their permissions.
-    pub(crate) fn new(root: BorrowedFd<'a>, limit: usize, sets_modes: bool) -> Self {
-        Self { root, limit: limit.max(1), sets_modes, makes: true, open: VecDeque::new(), openat2: true }
+    pub(crate) fn new(root: BorrowedFd<'a>, limit: usize, sets_modes: bool, new: NewDirectory) -> Self {
+        Self { making: Some(Making { sets_modes, new }), ..Self::of_made(root, limit) }
     }
 
-    /// Starts at the staging directory, for looking only: nothing is made.
-    pub(crate) fn looking(root: BorrowedFd<'a>, limit: usize) -> Self {
-        Self { makes: false, ..Self::new(root, limit, false) }
+    /// Starts at the staging directory, and makes nothing.
+    pub(crate) fn of_made(root: BorrowedFd<'a>, limit: usize) -> Self {
+        Self { root, limit: limit.max(1), making: None, open: VecDeque::new(), openat2: true }
     }
 
     /// Opens a directory, making it and those it lies in where that was not done yet.
@@ -113,12 +125,13 @@ impl<'a> Handles<'a> {
                 (None, None) => self.root,
             };
             // Those that exist are opened many at a time; the first that does not is made.
-            let is_there = |directory: &&Arc<Directory>| !self.makes || directory.identity().is_some();
+            let is_there =
+                |directory: &&Arc<Directory>| self.making.is_none() || directory.identity().is_some();
             let known = rest.iter().take_while(is_there).count();
             let names: Vec<&str> = rest[..known].iter().map(|directory| directory.name()).collect();
-            let (next, count) = match known {
-                0 => (make(from, &rest[0], self.sets_modes)?, 1),
-                _ => descend(&mut self.openat2, from, &names)?,
+            let (next, count) = match self.making.filter(|_| known == 0) {
+                Some(making) => (make(from, &rest[0], making)?, 1),
+                None => descend(&mut self.openat2, from, &names)?,
             };
             let made = rest[count - 1].identity();
             if made.is_some() && made != Some(Identity::of(&next)?) {
@@ -136,14 +149,24 @@ impl<'a> Handles<'a> {
 }
 
 /// Makes a directory unless another thread just did, and opens it.
-fn make(parent: BorrowedFd<'_>, directory: &Directory, sets_modes: bool) -> io::Result<OwnedFd> {
+fn make(
+    parent: BorrowedFd<'_>,
+    directory: &Directory,
+    Making { sets_modes, new }: Making,
+) -> io::Result<OwnedFd> {
     let mode = if sets_modes { 0o700 } else { directory.attributes.mode & 0o777 | 0o700 };
+    let is_in_other = directory.parent.as_ref().is_some_and(|parent| parent.is_unlike_new());
     let mut opened = None;
     let identity = directory.made(|| {
         let make = || rustix::fs::mkdirat(parent, directory.name(), Mode::from_raw_mode(mode));
         let handle = match make() {
-            // An interrupted restore may have given it its final mode already.
-            Err(Errno::EXIST) if directory.left == Leftover::Usable => open_left(parent, directory.name())?,
+            // An interrupted restore may have given it its final attributes already.
+            Err(Errno::EXIST) if directory.left == Leftover::Usable => {
+                let handle = left::open(parent, directory.name(), &new)?;
+                let identity = left::renew(handle.as_fd(), directory, &new)?;
+                opened = Some(handle);
+                return Ok(identity);
+            }
             Err(Errno::EXIST) if directory.left == Leftover::InTheWay => {
                 remove_tree(parent, directory.name().as_bytes(), None)?;
                 make()?;
@@ -152,6 +175,10 @@ fn make(parent: BorrowedFd<'_>, directory: &Directory, sets_modes: bool) -> io::
             made => made.map(|()| open_directory(parent, directory.name()))??,
         };
         let identity = Identity::of(&handle)?;
+        // It has inherited what its parent has. That it cannot be changed is no reason to make it a second time.
+        if is_in_other && left::renew(handle.as_fd(), directory, &new).is_err() {
+            directory.set_unlike_new();
+        }
         opened = Some(handle);
         Ok(identity)
     });
@@ -160,50 +187,6 @@ fn make(parent: BorrowedFd<'_>, directory: &Directory, sets_modes: bool) -> io::
         (Ok(_), None) => open_directory(parent, directory.name()),
         (Err(error), _) => Err(error),
     }
-}
-
-/// Opens a directory that an interrupted restore left, for more to be made in it.
-fn open_left(parent: BorrowedFd<'_>, name: &str) -> io::Result<OwnedFd> {
-    let opened = open_given_away(parent, name)?;
-    if let Err(error) = inherit_setgid(parent, opened.as_fd()) {
-        tracing::debug!(%error, name, "what is made in it may get another group");
-    }
-    Ok(opened)
-}
-
-/// Makes a directory pass on the group that the one above does, as when it was made there. With its final attributes,
-/// which it may have already, it may pass on its own: files of which the probed group is taken for granted would get
-/// that, as would links.
-fn inherit_setgid(parent: BorrowedFd<'_>, directory: BorrowedFd<'_>) -> rustix::io::Result<()> {
-    let (above, found) = (rustix::fs::fstat(parent)?, rustix::fs::fstat(directory)?);
-    let setgid = above.st_mode & SETGID;
-    if setgid != 0 && found.st_gid != above.st_gid {
-        rustix::fs::fchown(directory, None, Some(Gid::from_raw(above.st_gid)))?;
-    }
-    if found.st_mode & SETGID != setgid {
-        let mode = found.st_mode & 0o7777 & !SETGID | setgid;
-        rustix::fs::fchmod(directory, Mode::from_raw_mode(mode))?;
-    }
-    Ok(())
-}
-
-/// Opens a directory that an interrupted restore may have given away already: who may give, but may not write in
-/// what is somebody else's (root without the capability DAC_OVERRIDE), takes it back first.
-fn open_given_away(parent: BorrowedFd<'_>, name: &str) -> io::Result<OwnedFd> {
-    let user = rustix::process::geteuid();
-    let may_write = || {
-        let access = Access::WRITE_OK | Access::EXEC_OK;
-        rustix::fs::accessat(parent, name, access, AtFlags::EACCESS).is_ok()
-    };
-    let opened = open_to_change(parent, name.as_bytes());
-    let is_usable = match &opened {
-        Ok(handle) => rustix::fs::fstat(handle)?.st_uid == user.as_raw() || may_write(),
-        Err(error) => error.kind() != io::ErrorKind::PermissionDenied,
-    };
-    if is_usable || rustix::fs::chownat(parent, name, Some(user), None, AtFlags::SYMLINK_NOFOLLOW).is_err() {
-        return opened;
-    }
-    open_to_change(parent, name.as_bytes())
 }
 
 /// Opens as many nested directories at once as one path can name; returns the innermost and how many they
@@ -247,15 +230,21 @@ pub(crate) fn copy(error: &io::Error) -> io::Error {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::{self, Permissions};
-    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
-    use std::path::Path;
+    use std::fs;
 
     use kopia_repository::Trail;
+    use rustix::fs::AtFlags;
 
     use super::super::directory::DirectoryKind;
     use super::super::metadata::Attributes;
+    use super::super::metadata::probe::ProbedDefaults;
     use super::*;
+
+    /// Starts at a directory, which is taken for the staging directory.
+    fn handles(root: &fs::File, limit: usize, sets_modes: bool) -> Handles<'_> {
+        let new = ProbedDefaults::probe(root.as_fd()).unwrap().new_directory;
+        Handles::new(root.as_fd(), limit, sets_modes, new)
+    }
 
     fn directory(parent: &Arc<Directory>, name: &str) -> Arc<Directory> {
         let trail = Trail::root(None).child(name, None);
@@ -276,7 +265,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let root_handle = fs::File::open(place.path()).unwrap();
         let (parent, child) = parent_and_child();
-        let mut handles = Handles::new(root_handle.as_fd(), 1, true);
+        let mut handles = handles(&root_handle, 1, true);
         let open = handles.open(&child).unwrap();
         handles.open_parent(&child, open.as_fd());
         assert!(Arc::ptr_eq(&handles.open[0].0, &parent));
@@ -296,7 +285,7 @@ mod tests {
         let root_handle = fs::File::open(place.path()).unwrap();
         let root = Directory::root(Trail::root(None), Attributes::default(), Leftover::Nothing);
         let all = ["a", "b", "c", "d"].map(|name| directory(&root, name));
-        let mut handles = Handles::new(root_handle.as_fd(), 3, true);
+        let mut handles = handles(&root_handle, 3, true);
         for number in [0, 1, 2, 0, 3] {
             handles.open(&all[number]).unwrap();
             assert!(handles.open.len() <= 3);
@@ -310,7 +299,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let root_handle = fs::File::open(place.path()).unwrap();
         let (_, child) = parent_and_child();
-        let mut handles = Handles::looking(root_handle.as_fd(), 1);
+        let mut handles = Handles::of_made(root_handle.as_fd(), 1);
         assert_eq!(handles.open(&child).unwrap_err().kind(), io::ErrorKind::NotFound);
         assert!(!place.path().join("parent").exists());
         fs::create_dir_all(place.path().join("parent/child")).unwrap();
@@ -330,37 +319,8 @@ mod tests {
             let attributes = Attributes { mode: 0o1651, ..Attributes::default() };
             let trail = Trail::root(None).child(name, None);
             let made = root.child(trail, 0, attributes, DirectoryKind::Inner, Leftover::Nothing);
-            Handles::new(root_handle.as_fd(), 1, sets_modes).open(&made).unwrap();
+            handles(&root_handle, 1, sets_modes).open(&made).unwrap();
             assert_eq!(mode(name), expected, "{name}");
-        }
-    }
-
-    #[test]
-    fn what_is_made_in_a_directory_that_was_left_gets_the_group_that_it_gets_elsewhere() {
-        let place = tempfile::tempdir().unwrap();
-        let root_handle = fs::File::open(place.path()).unwrap();
-        let set_mode = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
-        // What makes files of another group, and how a restore may have left what lies in it.
-        for (above, left) in [(0o700, 0o2755), (0o700, 0o755), (0o2700, 0o2755), (0o2700, 0o755)] {
-            set_mode(place.path(), above);
-            let name = format!("{above:o} {left:o}");
-            let path = place.path().join(&name);
-            fs::create_dir(&path).unwrap();
-            // Only root can give it any group; for others it is its own.
-            let _ = chown(&path, None, Some(4243));
-            set_mode(&path, left);
-            let root = Directory::root(Trail::root(None), Attributes::default(), Leftover::Nothing);
-            let trail = Trail::root(None).child(&name, None);
-            let directory =
-                root.child(trail, 0, Attributes::default(), DirectoryKind::Inner, Leftover::Usable);
-            Handles::new(root_handle.as_fd(), 1, true).open(&directory).unwrap();
-            let beside = place.path().join(format!("file {name}"));
-            let [beside, within] = [beside, path.join("file")].map(|path| {
-                fs::write(&path, b"").unwrap();
-                fs::metadata(path).unwrap().gid()
-            });
-            assert_eq!(beside, within, "{name}");
-            assert_eq!(fs::metadata(&path).unwrap().mode() & SETGID, above & SETGID, "{name}");
         }
     }
 
@@ -404,7 +364,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let root_handle = fs::File::open(place.path()).unwrap();
         let (parent, child) = parent_and_child();
-        let mut handles = Handles::new(root_handle.as_fd(), 1, true);
+        let mut handles = handles(&root_handle, 1, true);
         handles.open(&child).unwrap();
         handles.forget(&child);
         fs::rename(place.path().join("parent"), place.path().join("moved")).unwrap();

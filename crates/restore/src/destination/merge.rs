@@ -97,7 +97,7 @@ impl Publisher<'_> {
     /// Moves everything and sets the attributes that had to wait, but for those of the target directory
     /// itself.
     pub(crate) fn run(&mut self, merge: &Merge) {
-        let mut opened = Handles::new(self.staging.handle(), 1, true);
+        let mut opened = Handles::of_made(self.staging.handle(), 1);
         let mut moved: HashMap<*const Directory, Vec<&Arc<Directory>>> = HashMap::new();
         for directory in &merge.moved {
             let parent = directory.parent.as_ref().map_or(std::ptr::null(), Arc::as_ptr);

@@ -25,6 +25,7 @@ use kopia_repository::Entry;
 use rustix::fs::{Mode, OFlags, Stat};
 use rustix::path::Arg;
 
+use super::directory::Directory;
 use super::{Side, is_directory};
 use crate::outcome::Unset;
 use keep::Keeper;
@@ -217,12 +218,23 @@ impl Metadata {
         Ok(unset)
     }
 
-    /// Sets everything of a directory that this restore made and that nothing is written in any more.
-    pub(crate) fn finish_directory(
+    /// Sets everything of a directory of the staging tree, or of one that was moved from there, in which nothing is
+    /// written any more.
+    pub(crate) fn finish_staged(
         &mut self,
-        directory: BorrowedFd<'_>,
-        wanted: &Attributes,
+        handle: BorrowedFd<'_>,
+        directory: &Directory,
     ) -> io::Result<Unset> {
+        let wanted = &directory.attributes;
+        if directory.is_unlike_new() {
+            let subject = Subject::Directory(handle);
+            return self.correct(subject, &subject.stat()?, wanted, Side::Staging);
+        }
+        self.finish_directory(handle, wanted)
+    }
+
+    /// Sets everything of a directory that this restore made and that nothing is written in any more.
+    fn finish_directory(&mut self, directory: BorrowedFd<'_>, wanted: &Attributes) -> io::Result<Unset> {
         let directory = Subject::Directory(directory);
         let wanted = &self.wanted(directory, wanted)?;
         let mut unset = self.set_owner_and_mode(directory, None, None, wanted)?;

@@ -12,7 +12,7 @@ use super::{Worker, is_fatal};
 use crate::Durability;
 use crate::decide::existing::Candidates;
 use crate::destination::naming::Act;
-use crate::destination::{close, look};
+use crate::destination::{Side, close, look};
 use crate::outcome::Unset;
 use crate::plan::items::SmallEntry;
 use crate::plan::room::{Finished, Postponed};
@@ -77,7 +77,7 @@ impl Worker<'_> {
         self.shared.bytes.reserve(file, bytes.len() as u64);
         self.shared.bytes.write(file, bytes, 0)?;
         self.shared.bytes.end(file, bytes.len() as u64)?;
-        let unset = self.metadata.finish_file(file.as_fd(), &entry.attributes)?;
+        let unset = self.finish_new_file(file.as_fd(), entry)?;
         self.sync(file)?;
         Ok(unset)
     }
@@ -90,8 +90,26 @@ impl Worker<'_> {
             let act = if is_of_target { Act::Link } else { Act::Make };
             return Err(Failure { act, error: errno.into(), is_left: false });
         }
-        let result = self.metadata.finish_symlink(directory.as_fd(), &*entry.name, &entry.attributes);
+        let result = self.finish_new_symlink(directory.as_fd(), entry);
         result.map_err(|error| self.failed_to_fill(directory.as_fd(), entry, error))
+    }
+
+    /// Sets what making a file left. In a directory that is unlike new ones, the file is looked at.
+    pub(super) fn finish_new_file(&mut self, file: BorrowedFd<'_>, entry: &SmallEntry) -> io::Result<Unset> {
+        if entry.directory.is_unlike_new() {
+            return self.metadata.correct_file(file, &entry.attributes, Side::Staging);
+        }
+        self.metadata.finish_file(file, &entry.attributes)
+    }
+
+    /// As [`Self::finish_new_file`], of a link.
+    fn finish_new_symlink(&mut self, directory: BorrowedFd<'_>, entry: &SmallEntry) -> io::Result<Unset> {
+        let (name, wanted) = (&*entry.name, &entry.attributes);
+        if entry.directory.is_unlike_new() {
+            let stat = look(directory, name)?.ok_or(io::ErrorKind::NotFound)?;
+            return self.metadata.correct_symlink(directory, name, &stat, wanted, Side::Staging);
+        }
+        self.metadata.finish_symlink(directory, name, wanted)
     }
 
     /// Removes what was made of an entry that could not be finished.

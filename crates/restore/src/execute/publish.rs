@@ -92,7 +92,7 @@ impl Worker<'_> {
         self.publish_entry(parent, directory.name().as_bytes(), filled)?;
         self.handles.forget(directory);
         // They are set once more at the end, which says what cannot be.
-        if let Err(error) = self.metadata.finish_directory(staged.as_fd(), &directory.attributes) {
+        if let Err(error) = self.metadata.finish_staged(staged.as_fd(), directory) {
             tracing::debug!(%error, directory = directory.path_of(""), "its attributes are left for the end");
         }
         Ok(())

@@ -74,6 +74,7 @@ impl<'a> Worker<'a> {
                 shared.staging.handle(),
                 directories,
                 shared.defaults.creator.sets_modes || shared.options.skip_permissions,
+                shared.defaults.new_directory,
             ),
             metadata: Metadata::new(shared.defaults, shared.options),
             buffer: Vec::new(),
@@ -324,7 +325,7 @@ impl<'a> Worker<'a> {
                 // Its mode may keep us from going up through it.
                 self.handles.open_parent(directory, handle.as_fd());
                 partial::name_all(handle.as_fd(), directory, self.shared.tally);
-                let unset = self.metadata.finish_directory(handle.as_fd(), &directory.attributes)?;
+                let unset = self.metadata.finish_staged(handle.as_fd(), directory)?;
                 self.shared.tally.unset(unset, || directory.path_of(""));
                 if self.shared.options.sync == Durability::Files {
                     sync_directory(&*handle)?;

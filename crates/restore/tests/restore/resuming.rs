@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::num::NonZeroUsize;
-use std::os::unix::fs::{FileExt, MetadataExt, lchown, symlink};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, chown, lchown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -14,6 +14,7 @@ use kopia_restore::{Error, Existing, Observer, Options, Outcome, Portion};
 use kopia_testkit::refuse::{Call, from_now_on, refusing};
 use kopia_testkit::writer::RepositoryWriter;
 use rustix::io::Errno;
+use serde_json::Value;
 
 use crate::common::{Place, assert_same, file, folder, link, names, problems, set_mode};
 
@@ -265,6 +266,117 @@ fn a_staged_folder_that_was_given_away_is_taken_back() {
         fs::remove_dir_all(place.path("target")).unwrap();
         fs::remove_dir_all(place.path("fresh")).unwrap();
     }
+}
+
+/// Groups that no test is in.
+const GROUP: u32 = 4243;
+const OTHER: u32 = 4244;
+
+fn owned(mut entry: Value, (uid, gid): (u32, u32)) -> Value {
+    (entry["uid"], entry["gid"]) = (uid.into(), gid.into());
+    entry
+}
+
+/// Gives a folder owner, group and mode. Setting its mode would drop setgid from one of another group.
+fn give(path: &Path, (uid, gid): (u32, u32), mode: u32) {
+    chown(path, Some(0), Some(rustix::process::getegid().as_raw())).unwrap();
+    set_mode(path, mode);
+    chown(path, Some(uid), Some(gid)).unwrap();
+}
+
+/// Files and links get the group that they get anywhere here, however often the restore is killed, and so does the
+/// folder itself all that it has in the snapshot.
+#[test]
+fn a_staged_folder_that_was_finished_is_as_in_a_fresh_restore() {
+    if !rustix::process::geteuid().is_root() {
+        return kopia_testkit::facilities::left_out("only root can give folders any group");
+    }
+    let own = rustix::process::getegid().as_raw();
+    for (gid, above) in [(own, 0o755), (own, 0o2755), (OTHER, 0o2755)] {
+        let place = Place::new();
+        let root = place.root("repo", |writer| {
+            let (text, to) = (writer.file(b"text"), writer.file(b"nowhere"));
+            let entries = [file("kept", &text, 4), link("link", &to), file("new", &to, 7)];
+            let d = writer.directory(&entries.map(|entry| owned(entry, (0, gid))));
+            let mut d = owned(folder("d", &d), (1000, GROUP));
+            d["mode"] = "020000755".into();
+            folder("data", &writer.directory(&[d]))
+        });
+        for name in ["fresh", "target"] {
+            fs::create_dir(place.path(name)).unwrap();
+            give(&place.path(name), (0, gid), above);
+        }
+        let fresh = place.restore(&root, "fresh");
+
+        // As if it had been killed when it had finished `d` but for what it could not read.
+        let left = staging(&place, &root);
+        fs::DirBuilder::new().mode(0o700).create(&left).unwrap();
+        let d = left.join("d");
+        fs::create_dir(&d).unwrap();
+        fs::write(d.join("kept"), "text").unwrap();
+        chown(d.join("kept"), Some(0), Some(gid)).unwrap();
+        give(&d, (1000, GROUP), 0o2755);
+        let mut options = Options::default();
+        options.parallel = NonZeroUsize::new(1);
+        let observer = Stopping { entries: AtomicU64::new(0), after: 1 };
+        let stopped = kopia_restore::restore_observed(&root, place.path("target"), &options, &observer);
+        assert!(matches!(stopped, Err(Error::Stopped { .. })), "{stopped:?}");
+        // And once more.
+        give(&d, (1000, GROUP), 0o2755);
+        let outcome = place.restore(&root, "target");
+
+        assert!(outcome.resumed, "{gid} {above:o}");
+        let told = (outcome.problem_count, outcome.notes);
+        assert_eq!(told, (0, fresh.notes), "{gid} {above:o}: {:?}", problems(&outcome));
+        let found = |target: &str| {
+            ["d", "d/kept", "d/link", "d/new"].map(|name| {
+                let found = place.path(target).join(name).symlink_metadata().unwrap();
+                (name, found.uid(), found.gid(), found.mode() & 0o7777)
+            })
+        };
+        assert_eq!(found("target"), found("fresh"), "{gid} {above:o}");
+        assert!(found("target")[1..].iter().all(|(_, _, group, _)| *group == gid), "{:?}", found("target"));
+    }
+    // Without FSETID, a mode drops setgid; without FOWNER, others' folders take none.
+    for few in ["-fsetid", "-all,+chown,+dac_override"] {
+        with_capabilities(few, "resuming::a_staged_folder_that_was_finished_is_as_in_a_fresh_restore");
+    }
+}
+
+/// What goes on can do less than what was killed.
+#[test]
+fn what_is_made_in_a_staged_folder_that_keeps_its_group_is_looked_at() {
+    if !rustix::process::geteuid().is_root() {
+        return kopia_testkit::facilities::left_out("only root can give folders any group");
+    }
+    let place = Place::new();
+    let own = (0, rustix::process::getegid().as_raw());
+    let mut writer = RepositoryWriter::new().piece_size(4000);
+    let (bytes, text) = (writer.file(&large()), writer.file(b"text"));
+    let entries =
+        [file("a", &text, 4), file("b", &text, 4), file("large", &bytes, 40_000), link("link", &text)];
+    let d = writer.directory(&entries.map(|entry| owned(entry, own)));
+    let beside = owned(file("beside", &text, 4), own);
+    let data = folder("data", &writer.directory(&[beside, owned(folder("d", &d), own)]));
+    writer.snapshot("app@host:/data", owned(data, own));
+    let root = place.finish("repo", writer);
+    fs::create_dir(place.path("target")).unwrap();
+    give(&place.path("target"), own, 0o755);
+    let left = staging(&place, &root);
+    fs::DirBuilder::new().mode(0o700).create(&left).unwrap();
+    fs::create_dir(left.join("d")).unwrap();
+    give(&left.join("d"), (0, GROUP), 0o2755);
+    // One worker, so that what holds in one folder is seen before the other is reached.
+    let mut options = Options::default();
+    options.parallel = NonZeroUsize::new(1);
+    let refused = [Call::Chmod, Call::Chown].map(|call| (call, Some(Errno::PERM)));
+    let run = || kopia_restore::restore(&root, place.path("target"), &options).unwrap();
+    let Some(outcome) = refusing(&refused, run) else { return };
+    assert_eq!(outcome.problem_count, 0, "{:?}", problems(&outcome));
+    let group = |name: &str| place.path("target").join(name).symlink_metadata().unwrap().gid();
+    let names = ["d", "d/a", "d/b", "d/large", "d/link"];
+    assert_eq!(names.map(group), [GROUP; 5]);
+    assert_eq!((outcome.notes.owners, group("beside")), (5, own.1));
 }
 
 #[test]

@@ -84,8 +84,7 @@ impl Publisher<'_> {
         if Identity::of(&handle).map_err(attributes)? != identity {
             return Err(Reason::Replaced);
         }
-        let unset =
-            self.metadata.finish_directory(handle.as_fd(), &directory.attributes).map_err(attributes)?;
+        let unset = self.metadata.finish_staged(handle.as_fd(), directory).map_err(attributes)?;
         self.tally.unset(unset, || directory.path_of(""));
         Ok(())
     }

@@ -131,7 +131,7 @@ fn mirror_refusing(
         let merge = Merge { existing: vec![root.clone(), beside], ..Merge::default() };
         let ran = refusing(&[(refused.0, Some(refused.1))], || {
             let waiting = vec![Waiting { directory: root, name: b"x".to_vec() }];
-            let mut handles = Handles::new(publisher.staging.handle(), 1, true);
+            let mut handles = Handles::of_made(publisher.staging.handle(), 1);
             publisher.mirror(&merge, waiting, &HashSet::new(), &mut handles);
         });
         if ran.is_some() {

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use kopia_format::Timestamp;
 use kopia_repository::Entry;
 use kopia_repository::owners::Owners;
-use rustix::fs::{AtFlags, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::super::is_directory;
@@ -24,7 +24,8 @@ pub(crate) const PREFIX: &str = ".kopia-rs-probe-";
 ///
 /// One probe is enough: all directories of the staging tree belong to who made it and get their own
 /// attributes only when nothing is written in them any more, so umask, setgid and default access lists are
-/// the same in all of them. What a probe cannot know, such as whether this very mode or owner can be set,
+/// the same in all of them. One that an interrupted run had finished becomes again what it was before that
+/// ([`NewDirectory`]). What a probe cannot know, such as whether this very mode or owner can be set,
 /// [`Metadata`](super::Metadata) looks at when it sets it for the first time.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ProbedDefaults {
@@ -33,6 +34,8 @@ pub(crate) struct ProbedDefaults {
     masked: u32,
     /// Setgid, if a new directory gets it here and keeps it when its mode is set.
     inherited: u32,
+    /// What directories have that are made here.
+    pub(crate) new_directory: NewDirectory,
     /// Whether times can be set, to the nanosecond.
     pub(super) exact_times: bool,
 }
@@ -54,8 +57,13 @@ impl ProbedDefaults {
         let after = rustix::fs::fstat(file)?;
         let exact_times =
             timed && (after.st_mtime, after.st_mtime_nsec as u64) == (1_000_000_000, 123_456_789);
-        let (creator, inherited) = (creator(file)?, inherited(staging, file)?);
-        Ok(Self { creator, masked: !made.st_mode & 0o777, inherited, exact_times })
+        let creator = creator(file)?;
+        let setgid = rustix::fs::fstat(staging)?.st_mode & SETGID;
+        let inherited = inherited(setgid, file)?;
+        let gid_for_mode =
+            if inherited == setgid { creator.gid } else { gid_to_set_setgid_with(file, creator.gid) };
+        let new_directory = NewDirectory { uid: creator.uid, gid: creator.gid, setgid, gid_for_mode };
+        Ok(Self { creator, masked: !made.st_mode & 0o777, inherited, new_directory, exact_times })
     }
 
     /// Returns what a directory gets that nothing but the name of an entry asks for: what `mkdir` gives it.
@@ -119,6 +127,26 @@ impl ProbedDefaults {
     }
 }
 
+/// What directories of the staging tree have when they are made: what decides whose the files become that are made
+/// in them, and whether the next mode that a directory gets keeps setgid. `mkdir` gives a directory the group that a
+/// file gets beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NewDirectory {
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    /// Setgid, if the staging directory has it.
+    pub(crate) setgid: u32,
+    /// The group that one is to have while its mode is set to what a new one has.
+    pub(crate) gid_for_mode: u32,
+}
+
+impl NewDirectory {
+    /// Returns whether a directory is as new ones are.
+    pub(crate) fn is_like(&self, stat: &Stat) -> bool {
+        (stat.st_uid, stat.st_gid, stat.st_mode & SETGID) == (self.uid, self.gid, self.setgid)
+    }
+}
+
 /// Makes a file under a name that is free: an interrupted restore may have left anything.
 fn make(directory: BorrowedFd<'_>) -> io::Result<(String, OwnedFd)> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -146,14 +174,24 @@ pub(crate) fn creator_in(directory: BorrowedFd<'_>) -> io::Result<Creator> {
     creator
 }
 
-/// Returns the setgid bit if new directories inherit it in a directory and it outlives `chmod`: that takes it
-/// from who is not in the group and lacks the capability FSETID.
-fn inherited(directory: BorrowedFd<'_>, file: &OwnedFd) -> io::Result<u32> {
-    let inherited = rustix::fs::fstat(directory)?.st_mode & SETGID;
-    if inherited == 0 || rustix::fs::fchmod(file, Mode::from_raw_mode(0o600 | inherited)).is_err() {
+/// Returns the setgid bit that new directories inherit if it outlives `chmod`: that takes it from who is not in the
+/// group and lacks the capability FSETID.
+fn inherited(setgid: u32, file: &OwnedFd) -> io::Result<u32> {
+    if setgid == 0 || rustix::fs::fchmod(file, Mode::from_raw_mode(0o600 | setgid)).is_err() {
         return Ok(0);
     }
-    Ok(rustix::fs::fstat(file)?.st_mode & inherited)
+    Ok(rustix::fs::fstat(file)?.st_mode & setgid)
+}
+
+/// Returns the group with which setgid can be set on a directory that is to have the group of this file: that of this
+/// process, unless the other one could not be set after that, as nobody but root may come back to a group of others.
+fn gid_to_set_setgid_with(file: &OwnedFd, gid: u32) -> u32 {
+    let own = rustix::process::getegid();
+    let change = |gid| rustix::fs::fchown(file, None, Some(gid)).is_ok();
+    let comes_back = change(own)
+        && change(Gid::from_raw(gid))
+        && rustix::fs::fstat(file).is_ok_and(|stat| stat.st_gid == gid);
+    if comes_back { own.as_raw() } else { gid }
 }
 
 fn creator(file: &OwnedFd) -> io::Result<Creator> {

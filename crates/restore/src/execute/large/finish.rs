@@ -163,7 +163,7 @@ impl Worker<'_> {
                     rustix::fs::ftruncate(&made, there).map_err(io::Error::from)?;
                 }
                 self.shared.bytes.end(&made, there)?;
-                let unset = self.metadata.finish_file(made.as_fd(), &entry.attributes)?;
+                let unset = self.finish_new_file(made.as_fd(), entry)?;
                 self.sync(&made)?;
                 close(made)?;
                 self.shared.tally.unset(unset, || entry.path());
