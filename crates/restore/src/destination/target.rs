@@ -20,7 +20,7 @@ use rustix::io::Errno;
 
 use super::metadata::put_time_back;
 use super::outside::is_outside;
-use super::sync_directory;
+use super::{Identity, look, sync_directory};
 use crate::{Error, Result};
 
 /// What is said of targets that no restore replaces or writes through.
@@ -108,11 +108,28 @@ impl Target {
         }
     }
 
-    /// Removes the directory if this process created it and nothing is in it.
+    /// Removes the directory if this process created it, nothing is in it, and it still has its name. Those that were
+    /// missing on the way to it stay.
     pub(crate) fn remove_new(&self) {
-        if self.created {
-            let _ = fs::remove_dir(&self.path);
+        if self.created
+            && let Err(error) = self.remove_empty()
+        {
+            tracing::debug!(%error, "the target stays, as there was none");
         }
+    }
+
+    /// Removes the directory from the one that it lies in, wherever its path may lead by now.
+    fn remove_empty(&self) -> io::Result<()> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let above = rustix::fs::openat(&self.directory, "..", flags, Mode::empty())?;
+        // A `.` at the end of its path is no name.
+        let name = self.path.file_name().ok_or(Errno::INVAL)?;
+        let named = look(above.as_fd(), name)?.map(|stat| Identity::from(&stat));
+        // Somebody may have renamed it, and made another one.
+        if named != Some(Identity::of(&self.directory)?) {
+            return Err(Errno::NOENT.into());
+        }
+        Ok(rustix::fs::unlinkat(&above, name, AtFlags::REMOVEDIR)?)
     }
 
     /// Lets the owner of a read-only directory write in it while the restore runs; returns whether that
@@ -357,6 +374,52 @@ mod tests {
         assert_eq!(mode() & 0o700, 0o700);
         target.settle_mode();
         assert_eq!(mode(), before);
+    }
+
+    #[test]
+    fn only_what_was_created_and_has_nothing_in_it_is_removed() {
+        let place = tempfile::tempdir().unwrap();
+        let at = |name: &str| place.path().join(name);
+        let open = |name: &str| target(&at(name), OFlags::RDONLY);
+        let created = |name: &str| {
+            fs::create_dir(at(name)).unwrap();
+            Target { created: true, ..open(name) }
+        };
+        fs::create_dir(at("there")).unwrap();
+        open("there").remove_new();
+        assert!(at("there").exists());
+        created("new").remove_new();
+        assert!(!at("new").exists());
+        let dotted = created("dotted");
+        Target { path: at("dotted/."), ..dotted }.remove_new();
+        assert!(!at("dotted").exists());
+        let full = created("full");
+        fs::write(at("full/file"), b"").unwrap();
+        full.remove_new();
+        assert!(at("full/file").exists());
+    }
+
+    #[test]
+    fn what_has_the_name_of_the_target_by_now_is_not_removed() {
+        let place = tempfile::tempdir().unwrap();
+        let at = |name: &str| place.path().join(name);
+        let create = |name: &str| fs::create_dir(at(name)).unwrap();
+        ["a", "b", "a/new"].iter().for_each(|name| create(name));
+        std::os::unix::fs::symlink("a", at("link")).unwrap();
+        let new = Target { created: true, ..target(&at("link/new"), OFlags::RDONLY) };
+        // Somebody else's lies in its place.
+        fs::rename(at("a/new"), at("a/renamed")).unwrap();
+        create("a/new");
+        new.remove_new();
+        assert!(at("a/new").exists() && at("a/renamed").exists());
+        // As where this process has another working directory by now: the path leads elsewhere.
+        fs::remove_dir(at("a/new")).unwrap();
+        fs::rename(at("a/renamed"), at("a/new")).unwrap();
+        fs::remove_file(at("link")).unwrap();
+        std::os::unix::fs::symlink("b", at("link")).unwrap();
+        create("b/new");
+        new.remove_new();
+        assert!(at("b/new").exists() && !at("a/new").exists());
     }
 
     #[test]
