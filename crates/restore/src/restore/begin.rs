@@ -1,7 +1,8 @@
 //! What comes before a restore can work: the staging directory, and what shards have left beside it.
 //!
-//! Nothing that the target has is changed yet, but for its own mode if it is closed to its owner. Where a restore
-//! cannot begin, the target is left as it was.
+//! Nothing that the target has is changed yet, but for its own mode if it is closed to its owner, and what other
+//! restores have left unfinished in it, which is removed. Where a restore of the whole or a finish cannot begin, the
+//! target is otherwise left as it was; a shard leaves the staging directory, which others may use already.
 
 use kopia_repository::Entry;
 
@@ -62,7 +63,8 @@ pub(super) fn begin(entry: &Entry, target: &Target, options: &Options) -> Result
     Ok(begun)
 }
 
-/// Leaves a target as it was, or as missing as it was, where nothing was done in it.
+/// Leaves a target as it was where nothing was done in it: one that is new is removed, though not what was missing on
+/// the way to it.
 pub(super) fn give_up(target: &Target, staging: &Staging) {
     if let Ok(defaults) = ProbedDefaults::probe(staging.handle()) {
         target.set_usual_mode(defaults.directory_mode());

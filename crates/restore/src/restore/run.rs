@@ -1,8 +1,9 @@
 //! The steps of a restore, one after the other: begin, stage everything, put it in its place.
 //!
 //! Where a step ends the restore, it leaves the target as the next run needs it: what is staged stays if that can go
-//! on with it, and what was opened up is closed again. What directories get is noted before anything is moved, and the
-//! staging directory is removed before the target gets its own attributes.
+//! on with it, and what was opened up is closed again. What directories of the target were like is noted before all
+//! that is staged gets to its place at the end; what gets there earlier, as room is short, leaves them the time that
+//! they had. The staging directory is removed before the target gets its own attributes.
 
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -54,15 +55,21 @@ pub(super) fn run(plan: &Plan, target: &Path, observer: &dyn Observer) -> Result
         None
     };
     let tally = Tally::new(observer);
-    let shared = Shared::new(entry.repository(), options, &tally, &target, &staging, incomplete);
-    let shared = shared.map_err(|source| target.error("cannot be written", source));
-    let mut shared = shared.inspect_err(|_| {
-        settle();
-        if keeping.is_some() {
-            // As above; its removal, which comes next, leaves the time that is found.
-            target.settle_time();
+    let mut shared = match Shared::new(entry.repository(), options, &tally, &target, &staging, incomplete) {
+        Ok(shared) => shared,
+        Err(source) => {
+            give_up(&target, &staging);
+            settle();
+            if keeping.is_some() {
+                // As above; its removal, which comes next, leaves the time that is found.
+                target.settle_time();
+            }
+            // What was made for it may lie in the target.
+            drop(keeping);
+            target.remove_new();
+            return Err(target.error("cannot be written", source));
         }
-    })?;
+    };
     shared.kept = keeping.as_ref();
     let shared = shared;
     // Others may write in the target of shards. The mode of one that was opened up is put back at the end only.
@@ -84,13 +91,25 @@ pub(super) fn run(plan: &Plan, target: &Path, observer: &dyn Observer) -> Result
         Ok(merge) => merge,
         Err(mut error) => {
             // What was done stays: the next restore takes it up, once a volume is enlarged or comes back.
-            match &mut error {
-                Error::Target { unfinished, .. } => *unfinished = Some(staging.path(&target)),
-                Error::Stopped { .. } | Error::Problem { .. } | Error::NoRoom { .. } => {}
-                _ => give_up(&target, &staging),
+            let stays = match &mut error {
+                Error::Target { unfinished, .. } => {
+                    *unfinished = Some(staging.path(&target));
+                    true
+                }
+                Error::Stopped { .. } | Error::Problem { .. } | Error::NoRoom { .. } => true,
+                _ => false,
+            };
+            if !stays {
+                give_up(&target, &staging);
             }
             shared.close_again();
             end_early();
+            drop(shared);
+            // As above.
+            drop(keeping);
+            if !stays {
+                target.remove_new();
+            }
             return Err(error);
         }
     };

@@ -186,4 +186,10 @@ fn one_thread_that_can_be_started_is_enough_and_none_ends_it() {
     let with_none = restore(0).unwrap();
     assert!(matches!(with_none, Err(Error::Threads { .. })), "{with_none:?}");
     assert!(!place.path().join("0").exists(), "nothing was done in it");
+    // What is kept of a single file lies in the target until the end.
+    let (file, options) = (entry.at("f").unwrap(), Options { keep_replaced: true, ..options });
+    let target = place.path().join("single");
+    let with_none = at_most(0, || crate::restore(&file, target.join("."), &options)).unwrap();
+    assert!(matches!(with_none, Err(Error::Threads { .. })), "{with_none:?}");
+    assert!(!target.exists(), "nothing was done in it");
 }

@@ -11,8 +11,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use kopia_repository::Entry;
 use kopia_repository::Shard;
 use kopia_restore::{Error, Observer, Options, Portion};
+use kopia_testkit::refuse::{Call, refusing};
 use kopia_testkit::writer::RepositoryWriter;
 use rustix::fs::{FileType, Mode};
+use rustix::io::Errno;
 
 use crate::common::{Place, assert_same, file, folder, link, mode, names, set_mode};
 
@@ -119,6 +121,35 @@ fn an_interrupted_restore_leaves_it_closed_and_the_next_one_opens_it() {
     assert_eq!(mode(&existing), 0o2750);
     kopia_restore::restore(&root, &existing, &options).unwrap();
     assert_eq!(mode(&existing), 0o2750);
+}
+
+/// As where no inode is free for the file that is made first.
+#[test]
+fn a_new_target_is_gone_again_where_no_file_can_be_made_in_it() {
+    let place = Place::new();
+    let root = root(&place);
+    let file = root.at("a").unwrap();
+    let refused = [(Call::CreateWithMode, Some(Errno::NOSPC))];
+    for (keep_replaced, (entry, name)) in [false, true]
+        .into_iter()
+        .flat_map(|keeps| [(&root, "new"), (&file, "new/"), (&file, "new/.")].map(|to| (keeps, to)))
+    {
+        let mut options = Options::default();
+        options.keep_replaced = keep_replaced;
+        let target = place.path(name);
+        let Some(ended) = refusing(&refused, || kopia_restore::restore(entry, &target, &options)) else {
+            return;
+        };
+        assert!(matches!(ended, Err(Error::Target { what: "cannot be written", .. })), "{ended:?}");
+        assert_eq!(names(&place.path("")), ["repo"], "{name}, {keep_replaced}");
+    }
+    // One that was there is as it was.
+    let target = place.path("target");
+    fs::create_dir(&target).unwrap();
+    set_mode(&target, 0o711);
+    let ended = refusing(&refused, || kopia_restore::restore(&root, &target, &Options::default()));
+    assert!(matches!(ended, Some(Err(Error::Target { .. }))), "{ended:?}");
+    assert_eq!((names(&target), mode(&target)), (vec![], 0o711));
 }
 
 #[test]
