@@ -1,8 +1,9 @@
 //! Makes the folder for what a restore replaces, or goes on in that of one that was killed.
 //!
 //! It lies beside the target; in the target where the directory above is on another file system or closed to this
-//! user, and for a single file. In a folder that others may write in, or that is on another file system, nothing could
-//! be kept, so it is refused before anything is changed, and what was made until then is removed again.
+//! user, and for a single file. Others may write in the directory that it lies in. But a new folder that lets them in
+//! itself, as where no mode can be set, is none that an undo would trust, and nothing can be moved to one on another
+//! file system: it is refused before anything is changed, and removed again.
 
 use std::fs;
 use std::io;

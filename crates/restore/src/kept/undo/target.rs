@@ -1,7 +1,8 @@
 //! The target of an undo: the directory that was restored to, or a new one where that is gone.
 //!
-//! Nothing is put back into another directory that has its path by now. One that is gone and that the restore had
-//! made is not made again.
+//! Nothing is put back into another directory that has its path by now, where inode numbers tell: on FAT, exFAT, FUSE
+//! and 9p they may not last, so whatever directory has the path is taken for it. One that is gone and that the restore
+//! had made is not made again.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
