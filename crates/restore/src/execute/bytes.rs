@@ -313,6 +313,14 @@ mod tests {
         if !is_tmpfs(memory) {
             return facilities::left_out("/dev/shm is no file system in memory");
         }
+        let Ok(file) = tempfile::tempfile_in(memory) else {
+            return facilities::left_out("no file can be made in /dev/shm");
+        };
+        // What does not fit is reserved nowhere.
+        let free = rustix::fs::fstatvfs(&file).map_or(0, |stat| stat.f_bavail.saturating_mul(stat.f_frsize));
+        if free < 4 * RESERVE {
+            return facilities::left_out("too little is free in /dev/shm");
+        }
         assert_eq!(reserved(memory, &Options::default(), 4 * RESERVE), 0);
     }
 

@@ -189,7 +189,9 @@ mod tests {
         let Ok(watch) = init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC) else {
             return kopia_testkit::facilities::left_out("no inotify here");
         };
-        add_watch(&watch, place.path(), WatchFlags::OPEN).unwrap();
+        if add_watch(&watch, place.path(), WatchFlags::OPEN).is_err() {
+            return kopia_testkit::facilities::left_out("no more can be watched here");
+        }
         for name in ["Directory", "Pipe", "File"] {
             assert_eq!(finds_by_other(directory.as_fd(), name.as_bytes(), other_case), Some(false), "{name}");
         }

@@ -80,7 +80,9 @@ mod tests {
         let Ok(watch) = init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC) else {
             return kopia_testkit::facilities::left_out("no inotify here");
         };
-        add_watch(&watch, place.path(), WatchFlags::CREATE).unwrap();
+        if add_watch(&watch, place.path(), WatchFlags::CREATE).is_err() {
+            return kopia_testkit::facilities::left_out("no more can be watched here");
+        }
         assert!(Folding::probe(directory.as_fd()).is_nothing());
         let mut buffer = [std::mem::MaybeUninit::uninit(); 4096];
         let (mut events, mut made) = (Reader::new(&watch, &mut buffer), Vec::new());
