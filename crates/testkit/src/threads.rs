@@ -1,17 +1,27 @@
 //! A system that lets few threads be started, as containers and services may be limited.
 
+use std::hash::{BuildHasher, RandomState};
 use std::panic::resume_unwind;
 use std::process::Command;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::fs::Uid;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CapabilitySet, capabilities, set_capabilities, set_thread_res_uid};
 
-use crate::facilities::{left_out, once_more};
+use crate::facilities::{left_out, once_more_alone};
 
 /// Tells the run of the same test that nothing else runs in its process.
 const ALONE: &str = "KOPIA_RS_TEST_FEW_THREADS";
+
+/// The users that are limited: hardly anybody has these numbers. Those of DynamicUser in systemd lie above, most others
+/// below.
+const USERS: std::ops::Range<u32> = 30_000..60_000;
+
+/// Where the first is among them. Threads are counted for all containers of a kernel together, in which processes have
+/// much the same numbers, so that is left to chance.
+static FIRST: LazyLock<u32> = LazyLock::new(|| (RandomState::new().hash_one(()) % USERS.len() as u64) as u32);
 
 /// How many limits there were: each is of another user, as a thread that has ended may count a moment longer.
 static LIMITS: AtomicU32 = AtomicU32::new(0);
@@ -27,12 +37,12 @@ pub fn is_alone(test: &str) -> bool {
     }
     let mut command = Command::new(std::env::current_exe().expect("a test has a path"));
     command.args(["--exact", test]).env(ALONE, "1");
-    once_more(&mut command, "a test cannot be run by itself");
+    once_more_alone(&mut command);
     false
 }
 
-/// Runs something in a thread that may have so many others beside it, and may do everything else as before; `None`
-/// where threads cannot be limited.
+/// Runs something in a thread that may have so many others beside it, and that lacks the capabilities SYS_ADMIN and
+/// SYS_RESOURCE, which no limit holds for; all other rights are as before. `None` where threads cannot be limited.
 pub fn at_most<T: Send>(count: u64, run: impl FnOnce() -> T + Send) -> Option<T> {
     let before = getrlimit(Resource::Nproc);
     let work = || match limit(count) {
@@ -50,10 +60,9 @@ pub fn at_most<T: Send>(count: u64, run: impl FnOnce() -> T + Send) -> Option<T>
 
 /// Limits this thread and those that it starts to so many besides it.
 fn limit(count: u64) -> rustix::io::Result<()> {
-    // Threads are counted for the real user, which file systems do not ask for, and root's are not limited. Hardly
-    // anybody has these numbers.
-    let number = (std::process::id() * 4 + LIMITS.fetch_add(1, Ordering::Relaxed)) % 5000;
-    set_thread_res_uid(Uid::from_raw(60_000 + number), None::<Uid>, None::<Uid>)?;
+    // Threads are counted for the real user, which file systems do not ask for, and root's are not limited.
+    let number = (*FIRST + LIMITS.fetch_add(1, Ordering::Relaxed)) % USERS.len() as u32;
+    set_thread_res_uid(Uid::from_raw(USERS.start + number), None::<Uid>, None::<Uid>)?;
     let mut has = capabilities(None)?;
     has.effective.remove(CapabilitySet::SYS_ADMIN | CapabilitySet::SYS_RESOURCE);
     set_capabilities(None, has)?;
