@@ -259,6 +259,10 @@ fn what_was_moved_away_is_back_where_nothing_gets_to_its_place() {
     // A file in the place of a folder with something in it, and a folder in that of a file.
     for (name, delete_extra) in [("file", true), ("folder", false)] {
         let place = Place::new();
+        // Else what is refused comes before anything is moved away.
+        if !kopia_testkit::facilities::renames_if_free(&place.path("")) {
+            return;
+        }
         let root = place.root("repo", |writer| {
             let text = writer.file(b"text");
             let inner = writer.directory(&[file("inner", &text, 4)]);
