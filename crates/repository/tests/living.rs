@@ -373,7 +373,8 @@ fn index_blobs_that_cannot_be_read_list_nothing_if_degraded_and_are_errors_if_no
     assert!(listed(&open(Arc::new(memory.clone()))).is_empty());
     let lost = Arc::new(CountingStore::new(FaultyStore::new(memory.clone()).missing([index])));
     let repository = open(lost.clone());
-    // New packs say nothing of what was lost when it was opened.
+    assert!(listed(&repository).is_empty());
+    // New packs say nothing of what was lost when indexes were read.
     memory.insert("p0123456789abcdef0123456789abcdef-s99".parse().unwrap(), *b"being written");
     lost.take();
     assert!(listed(&repository).is_empty());

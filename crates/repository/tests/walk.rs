@@ -280,7 +280,7 @@ fn as_it_stands_each_entry_is_in_the_directory_that_has_it() {
         let id: ContentId = "k0123456789abcdef0123456789abcdef".parse().unwrap();
         let file = writer.file(b"x");
         let inner = writer.directory(&[directory("back", &id.to_string()), entry("f", "f", &file)]);
-        let entries = [directory("d", &inner), entry("d/g", "f", &file), entry("e/h", "f", &file)];
+        let entries = [directory("d", &inner), entry("f", "d/g", &file), entry("f", "e/h", &file)];
         let json = json!({"stream": "kopia:directory", "entries": entries});
         writer.forge(id, json.to_string().as_bytes());
         id.to_string()
