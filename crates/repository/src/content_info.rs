@@ -120,9 +120,8 @@ impl Repository {
     /// only if it is `lost`, or was on opening or when the list was made: otherwise others may have taken its place.
     fn try_indexes(&self, listed: &Indexes, lost: bool) -> Result<Vec<Index<Vec<u8>>>> {
         let degraded = self.options().degraded;
-        let was_lost = |blob: &BlobId| self.lost_indexes().iter().any(|part| part.blob_id() == Some(blob));
         let is_lost = |error: &Error| {
-            error.blob_id().is_some_and(|blob| was_lost(blob) || listed.unreadable.lacks(blob))
+            error.blob_id().is_some_and(|blob| self.lacked(blob) || listed.unreadable.lacks(blob))
         };
         let is_left_out = |error: &Error| degraded && (lost || !is_not_found(error) || is_lost(error));
         let blobs = self.active_index_blobs(listed, &is_left_out)?;

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kopia_codec::key::Password;
-use kopia_format::ObjectId;
 use kopia_format::format_blob::{Envelope, EpochParameters, RepositoryFormat};
+use kopia_format::{BlobId, ObjectId};
 use kopia_storage::{BlobInfo, BlobStore, ContentServer};
 
 use crate::contents::Contents;
@@ -201,6 +201,11 @@ impl Repository {
     /// Returns those of them that are parts of the indexes.
     pub fn lost_indexes(&self) -> &[Unreadable] {
         &self.inner.unreadable.all[..self.inner.unreadable.of_indexes]
+    }
+
+    /// Returns whether a blob that the indexes need was missing when it was opened.
+    pub(crate) fn lacked(&self, blob: &BlobId) -> bool {
+        self.inner.unreadable.lacks(blob)
     }
 
     /// Returns how it was opened.
